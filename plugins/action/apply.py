@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of `apply`: read the artifact, ask the host, hand over the document where the host lacks it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.meshsmith.universal.plugins.module_utils import _release
+from ansible_collections.meshsmith.universal.plugins.plugin_utils import _edge
+
+_MODULE = "meshsmith.universal.apply"
+
+
+class ActionModule(ActionBase):
+    """One module call where nothing is to be done; a second one, after the transfer, where the document is needed."""
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the module's result."""
+        super().run(tmp, task_vars)
+        variables = task_vars or {}
+        options = dict(self._task.args)
+        if "release" in options:
+            raise AnsibleActionFail("release cannot be set: use artifacts_dir or artifact")
+        options["dataplane"] = self._name(options, variables, "dataplane", "mesh_dataplane_name", "inventory_hostname")
+        options["mesh_name"] = self._name(options, variables, "mesh_name", "mesh_name") or "default"
+        path = self._artifact(options)
+        document = _read(path)
+        release = _verified(document, path, options)
+        wanted = {"id": release.id, "digests": release.digests}
+
+        result = self._call(options, wanted, variables)
+        if result.pop("lacking", False):
+            result = self._call(options, dict(wanted, document=self._transfer(document)), variables)
+        return result
+
+    def _name(self, options: dict[str, Any], variables: dict[str, Any], option: str, *fallbacks: str) -> str:
+        """An option or, where that is not set, the first of some host variables that is."""
+        values = [options.get(option), *(variables.get(fallback) for fallback in fallbacks)]
+        return str(self._templar.template(next(filter(None, values), "")))
+
+    def _artifact(self, options: dict[str, Any]) -> str:
+        directory, path = options.get("artifacts_dir"), options.get("artifact")
+        if bool(directory) == bool(path):
+            raise AnsibleActionFail("exactly one of artifacts_dir and artifact is required")
+        if directory:
+            path = os.path.join(directory, options["mesh_name"], f"{options['dataplane']}.json")
+        return _edge.resolve(path, _edge.base_directory(self._loader.get_basedir()))
+
+    def _call(self, options: dict[str, Any], wanted: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        arguments = dict(options, release=wanted)
+        result: dict[str, Any] = self._execute_module(module_name=_MODULE, module_args=arguments, task_vars=variables)
+        # The digests are ours, not the user's, and there may be hundreds.
+        result.get("invocation", {}).get("module_args", {}).pop("release", None)
+        return result
+
+    def _transfer(self, document: bytes) -> str:
+        """Put the document on the host, readable by its owner alone. Ansible removes the directory after the task."""
+        directory = self._make_tmp_path()
+        path = os.path.join(directory, "release.json")
+        self._transfer_data(path, document)
+        self._remote_chmod((path,), "0600")
+        # After that: it may add the user whom the task becomes.
+        self._fixup_perms2((directory, path), execute=False)
+        return path
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError as reason:
+        raise AnsibleActionFail(
+            f"there is no release {path}: compile the mesh first, and check dataplane and mesh"
+        ) from reason
+    except OSError as reason:
+        raise AnsibleActionFail(f"the release {path} cannot be read: {reason.strerror}") from reason
+
+
+def _verified(document: bytes, path: str, options: dict[str, Any]) -> _release.Release:
+    try:
+        release = _release.parse(document)
+    except _release.DocumentError as reason:
+        raise AnsibleActionFail(f"{path}: {reason}") from reason
+    if (release.mesh, release.dataplane) != (options["mesh_name"], options["dataplane"]):
+        raise AnsibleActionFail(
+            f"{path} is the release of dataplane {release.dataplane} in mesh {release.mesh}, "
+            f"not of {options['dataplane']} in mesh {options['mesh_name']}"
+        )
+    return release

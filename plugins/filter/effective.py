@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter `effective`."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: effective
+short_description: The settings that apply between a dataplane and a service, and where they come from
+version_added: 0.1.0
+description:
+  - >-
+    Merges all policies of one kind that apply to a dataplane's traffic to a service, and says for each field which
+    policy won.
+author:
+  - The meshsmith.universal authors (@meshsmith)
+positional: _input, kind, dataplane, service
+options:
+  kind:
+    description: The kind of policy, such as V(MeshHealthCheck).
+    type: str
+    required: true
+extends_documentation_fragment:
+  - meshsmith.universal._mesh.filter
+  - meshsmith.universal._mesh.dataplane
+  - meshsmith.universal._mesh.service
+seealso:
+  - plugin: meshsmith.universal.health_checks
+    plugin_type: filter
+  - plugin: meshsmith.universal.envoy_resources
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Say which policy sets the interval between web-1 and backend
+  ansible.builtin.debug:
+    msg: "interval {{ interval.value }} comes from {{ interval.policy.name }} ({{ interval.policy.file }})"
+  vars:
+    interval: "{{ ('mesh' | meshsmith.universal.effective('MeshHealthCheck', 'web-1', 'backend')).fields.interval }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The merged settings and their origin.
+  type: dict
+  contains:
+    conf:
+      description: The merged settings, in the terms of the policy's C(default).
+      type: dict
+      returned: always
+    fields:
+      description: >-
+        By the path of each field that is set, such as V(http.path): its C(value), the C(policy) it comes from
+        (C(kind), C(name), C(file), C(line), C(path)) and the C(losers), policies whose C(value) did not apply, in the
+        order in which they lost.
+      type: dict
+      returned: always
+"""
+
+from typing import Any
+
+from jinja2 import pass_context
+
+from ansible_collections.meshsmith.universal.plugins.plugin_utils import _edge
+
+
+@pass_context
+def effective(
+    context: Any, mesh: Any, kind: str, dataplane: str, service: Any, mesh_name: str | None = None
+) -> dict[str, Any]:
+    """The merged configuration with the policy behind each field."""
+    with _edge.valid_mesh(context, mesh) as loaded:
+        name, _tags = _edge.service_and_tags(service)
+        return _edge.api.effective(loaded.universe, kind, _edge.dataplane_of(loaded, dataplane, mesh_name), name)
+
+
+class FilterModule:
+    """The filter, for Ansible."""
+
+    def filters(self) -> dict[str, Any]:
+        return {"effective": effective}

@@ -1,0 +1,707 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The border between Ansible's values and the core; private to this collection.
+
+The only file that knows both sides. On the way in it turns what Ansible hands to a plugin (lazy containers, tagged
+scalars, vaulted files, host variables) into the plain values and texts that the core takes; on the way out it puts file
+and line of the inventory beside findings about variables, and keeps what was encrypted out of every message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.inventory.manager import InventoryManager
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import EncryptedString, VaultHelper, VaultLib, VaultSecretsContext, is_encrypted
+
+from ..module_utils._difference import HIDDEN
+from . import _requirements
+from ._mesh import api, source
+from ._mesh.findings import CODES, NOT_REPRESENTABLE, Code, Finding, Severity, Source, code, did_you_mean, format_path
+
+try:  # where a value of the inventory was written; not a public interface, so its absence only costs the line numbers
+    from ansible._internal._datatag._tags import Origin
+except ImportError:
+    Origin = None  # type: ignore[assignment,misc]
+
+COLLECTION = Path(__file__).resolve().parents[2]
+MESH_VARIABLE = "mesh variable"
+SERVICE_TAG = "kuma.io/service"
+DEFAULT_MESH = "default"
+SHOWN_FINDINGS = 50
+_CACHED_MESHES = 4
+_DEEPEST = 100
+_SHORTEST_SECRET = 4
+_NAME = re.compile(r"[\w.-]+")
+
+NO_DATAPLANE = code(
+    "MESH101",
+    Severity.ERROR,
+    "a host has no dataplane",
+    "Give the host a `mesh_dataplane`, add a Dataplane of its name to the mesh, name one with `mesh_dataplane_name`, "
+    "or take the host out of the group.",
+)
+NO_HOST = code(
+    "MESH102",
+    Severity.NOTICE,
+    "a dataplane has no host",
+    "Its artifact is written, but nothing in this inventory puts it on a host.",
+)
+BAD_HOST_VARIABLE = code(
+    "MESH103",
+    Severity.ERROR,
+    "a variable of a host cannot be used",
+    "Correct it. What compile must know of a host comes from host variables, never from facts or variables of a play.",
+)
+SHARED_DATAPLANE = code(
+    "MESH104",
+    Severity.ERROR,
+    "two hosts claim the same dataplane",
+    "One host is one dataplane: correct `mesh_dataplane_name` of one of them.",
+)
+MISSING_PACKAGES = code(
+    "MESH105",
+    Severity.ERROR,
+    "a Python package is missing or too old on the controller",
+    "Run the command in the message in the environment that runs ansible-playbook.",
+)
+
+
+class MeshOptionError(AnsibleError):
+    """The option `mesh` itself is of no use: neither path, nor paths, nor documents."""
+
+
+class UnusableValueError(ValueError):
+    """A value has no place in JSON. `path` leads to it."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def plain(value: Any, secrets: set[str] | None = None) -> Any:
+    """A deep copy in builtin types of what Ansible hands to a plugin.
+
+    Decrypted `!vault` values are added to `secrets`. Raises `UnusableValueError` for what JSON cannot hold, and what
+    Ansible raises for a template or vaulted value that cannot be resolved.
+    """
+    return _plain(value, (), set() if secrets is None else secrets)
+
+
+def _plain(value: Any, path: tuple[str | int, ...], secrets: set[str]) -> Any:
+    if len(path) > _DEEPEST:
+        raise UnusableValueError(path[:1], f"nested more than {_DEEPEST} levels deep")
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (str, EncryptedString)):
+        text = str(value)
+        if VaultHelper.get_ciphertext(value, with_tags=False) is not None:
+            secrets.add(text)
+        return text
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise UnusableValueError(path, "must be a finite number")
+        return float(value)
+    if isinstance(value, Mapping):
+        return {_plain_key(key, path): _plain(item, (*path, str(key)), secrets) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray)):
+        return [_plain(item, (*path, index), secrets) for index, item in enumerate(value)]
+    raise UnusableValueError(path, f"a {type(value).__name__} has no place in a resource; write it as a string")
+
+
+def _plain_key(key: Any, path: tuple[str | int, ...]) -> str:
+    if not isinstance(key, str):
+        raise UnusableValueError(path, f"the key {key!r} must be a string; put it in quotes")
+    return str(key)
+
+
+# --- paths ------------------------------------------------------------------------------------------------------------
+
+
+def base_directory(playbook_directory: str) -> str:
+    """What relative paths are relative to: the playbook's directory; for the playbooks of this collection, which are
+    run by name, the current directory."""
+    playbook_directory = os.path.abspath(playbook_directory)
+    if os.path.realpath(playbook_directory) == str(COLLECTION / "playbooks"):
+        return os.getcwd()
+    return playbook_directory
+
+
+def resolve(path: str, base: str) -> str:
+    """The absolute path that the user's `path` names."""
+    return os.path.normpath(os.path.join(base, os.path.expanduser(path)))
+
+
+def label(path: str, base: str) -> str:
+    """How findings and artifacts call a file: relative to `base` where that is shorter, so that they do not depend on
+    where a checkout lies."""
+    relative = os.path.relpath(path, base)
+    return relative if len(relative) < len(path) else path
+
+
+# --- the option `mesh` ------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Input:
+    """What the option `mesh` names, read but not parsed. `documents` are (label, value as Ansible gave it) pairs."""
+
+    texts: list[source.Text] = field(default_factory=list)
+    documents: list[tuple[str, Any]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    encrypted: set[str] = field(default_factory=set)
+    decrypt: Callable[[str], str] = str
+
+
+class _Files:
+    """Reads files as Ansible does, and remembers which of them were encrypted."""
+
+    def __init__(self, loader: DataLoader) -> None:
+        self._loader = loader
+        self.encrypted: set[str] = set()
+
+    def read(self, path: str) -> bytes:
+        data = source.read_file(path)
+        if not is_encrypted(data):
+            return data
+        self.encrypted.add(path)
+        try:
+            # One byte of the file is one character of Latin-1: what the file really is, is for the core to judge.
+            return self._loader.get_text_file_contents(path, encoding="latin-1").encode("latin-1")
+        except AnsibleError as error:
+            raise OSError(f"is encrypted, and Ansible cannot decrypt it: {_vault_problem(error)}") from error
+
+
+def _vault_problem(error: AnsibleError) -> str:
+    """Why decryption failed, without what Ansible adds about the file."""
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def _decrypter(vault: VaultLib) -> Callable[[str], str]:
+    def decrypt(ciphertext: str) -> str:
+        try:
+            return str(vault.decrypt(ciphertext.encode()).decode())
+        except (AnsibleError, UnicodeDecodeError) as error:
+            problem = _vault_problem(error) if isinstance(error, AnsibleError) else "not text"
+            raise ValueError(f"cannot be decrypted: {problem}") from error
+
+    return decrypt
+
+
+def ambient_loader() -> DataLoader:
+    """A loader with the vault secrets of this run, for plugins that are not given one (filters)."""
+    loader = DataLoader()
+    context = VaultSecretsContext.current(optional=True)
+    if context is not None:
+        loader.set_vault_secrets(context.secrets)
+    return loader
+
+
+def paths_or_documents(mesh: Any) -> tuple[list[str], list[Any]]:
+    """The two forms of the option `mesh`. Raises `MeshOptionError` for anything else."""
+    if isinstance(mesh, str):
+        mesh = [mesh]
+    elif isinstance(mesh, Mapping):
+        return [], [mesh]
+    if not isinstance(mesh, Sequence) or isinstance(mesh, (bytes, bytearray)):
+        raise MeshOptionError(f"mesh must be a path, a list of paths or a list of documents, not {type(mesh).__name__}")
+    items = list(mesh)
+    paths = [item for item in items if isinstance(item, str)]
+    if not paths:
+        return [], items
+    if len(paths) < len(items):
+        raise MeshOptionError("mesh must be either paths or documents, not both in one list")
+    for path in paths:
+        if "\n" in path:
+            raise MeshOptionError("mesh must be a path, not the text of documents; pass `text | from_yaml_all`")
+        if not path:
+            raise MeshOptionError("mesh is an empty string where a path should be")
+    return [str(path) for path in paths], []
+
+
+def read(mesh: Any, base: str, loader: DataLoader) -> Input:
+    """Read what the option `mesh` names. Unreadable files are findings, what is no mesh at all a `MeshOptionError`."""
+    paths, documents = paths_or_documents(mesh)
+    if not paths:
+        return Input(documents=[(_document_label(MESH_VARIABLE, document), document) for document in documents])
+    files, findings = source.find_files([resolve(path, base) for path in paths])
+    by_label = {label(path, base): path for path in files}
+    reader = _Files(loader)
+    texts, unread = source.read_files(list(by_label), lambda name: reader.read(by_label[name]))
+    findings = [replace(f, source=replace(f.source, file=label(f.source.file, base))) for f in findings]
+    secrets = VaultSecretsContext.current(optional=True)
+    return Input(
+        texts=texts,
+        findings=[*findings, *unread],
+        encrypted={name for name, path in by_label.items() if path in reader.encrypted},
+        decrypt=_decrypter(VaultLib(secrets.secrets if secrets else None)),
+    )
+
+
+def _document_label(where: str, document: Any) -> str:
+    """`mesh variable (MeshHealthCheck hc)`: independent of the position in the list, as artifacts must be."""
+    if not isinstance(document, Mapping):
+        return where
+    words = [str(document[key]) for key in ("type", "name") if isinstance(document.get(key), str)]
+    return f"{where} ({' '.join(words)})" if words else where
+
+
+# --- hosts ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Host:
+    """What the host variables say about one host. `networking` is None where the Dataplane is in the mesh's files.
+
+    `told` when a finding already says why the host has no dataplane.
+    """
+
+    name: str
+    dataplane: str
+    mesh: str
+    target: api.Target
+    networking: Any = None
+    told: bool = False
+
+    @property
+    def document(self) -> tuple[str, Any] | None:
+        """The host's Dataplane as a labelled document, or None."""
+        if self.networking is None:
+            return None
+        value = {
+            "type": "Dataplane",
+            "mesh": self.mesh,
+            "name": self.dataplane,
+            "networking": self.networking,
+        }
+        return _host_label(self.name), value
+
+
+def _host_label(host: str) -> str:
+    return f"inventory host {host}"
+
+
+def matching_hosts(pattern: str, task_vars: Mapping[str, Any], loader: DataLoader) -> list[str]:
+    """The hosts of the inventory that an Ansible host pattern names, whatever `--limit` says. None is no mistake."""
+    groups = task_vars.get("groups") or {}
+    if _NAME.fullmatch(pattern):
+        # A group that does not exist is no reason for Ansible's warning about patterns.
+        return [str(host) for host in groups.get(pattern, [pattern] if pattern in groups.get("all", ()) else [])]
+    manager = InventoryManager(loader, parse=False)
+    for group, members in groups.items():
+        manager.add_group(group)
+        for member in members:
+            manager.add_host(member, group=group)
+    try:
+        return [str(host.name) for host in manager.get_hosts(pattern=pattern)]
+    except AnsibleError:
+        return []
+
+
+def read_hosts(
+    pattern: str, task_vars: Mapping[str, Any], loader: DataLoader, dataplanes: bool = True
+) -> tuple[list[Host], list[Finding]]:
+    """The hosts of `pattern`, from host variables alone. With `dataplanes` false `mesh_dataplane` is not looked at."""
+    hosts: list[Host] = []
+    findings: list[Finding] = []
+    for name in matching_hosts(pattern, task_vars, loader):
+        variables = _HostVariables(name, task_vars["hostvars"][name])
+        networking = variables.get("mesh_dataplane") if dataplanes else None
+        hosts.append(
+            Host(
+                name=name,
+                dataplane=variables.text("mesh_dataplane_name") or name,
+                mesh=variables.text("mesh_name") or DEFAULT_MESH,
+                target=api.Target(
+                    root=variables.root("mesh_root") or api.Target().root,
+                    envoy_has_kafka=variables.flag("mesh_envoy_has_kafka"),
+                ),
+                networking=networking,
+                told=any(finding.path.startswith("mesh_dataplane") for finding in variables.findings),
+            )
+        )
+        findings += variables.findings
+    return hosts, findings
+
+
+class _HostVariables:
+    """Single variables of one host; what is wrong with them becomes findings."""
+
+    def __init__(self, host: str, variables: Mapping[str, Any]) -> None:
+        self._host = host
+        self._variables = variables
+        self.findings: list[Finding] = []
+
+    def _refuse(self, name: str, message: str) -> None:
+        self.findings.append(
+            Finding(BAD_HOST_VARIABLE.id, Severity.ERROR, name, message, Source(_host_label(self._host)), "Dataplane")
+        )
+
+    def get(self, name: str) -> Any:
+        """The variable as Ansible has it, None when it is not set or cannot be used."""
+        if name not in self._variables:
+            return None
+        try:
+            value = self._variables[name]
+            plain(value)
+        except UnusableValueError as error:
+            self._refuse(format_path((name, *error.path)), str(error))
+            return None
+        except AnsibleError as error:
+            self._refuse(name, f"cannot be resolved: {_vault_problem(error)}")
+            return None
+        return value
+
+    def text(self, name: str) -> str:
+        value = self.get(name)
+        if value is None or isinstance(value, str):
+            return str(value or "")
+        self._refuse(name, "must be a string")
+        return ""
+
+    def root(self, name: str) -> str:
+        value = self.text(name)
+        if value and (not os.path.isabs(value) or os.path.normpath(value) == "/" or any(ord(c) < 32 for c in value)):
+            self._refuse(name, "must be an absolute path below the root directory")
+            return ""
+        return value.rstrip("/")
+
+    def flag(self, name: str) -> bool:
+        value = self.get(name)
+        if value is None:
+            return False
+        try:
+            return bool(boolean(value))
+        except TypeError:
+            self._refuse(name, "must be true or false")
+            return False
+
+
+# --- the loaded mesh --------------------------------------------------------------------------------------------------
+
+
+class Loaded:
+    """A mesh with everything that Ansible knows about it: `findings` carry the inventory's lines and no secrets."""
+
+    def __init__(self, given: Input) -> None:
+        self._secrets: set[str] = set()
+        self._encrypted = given.encrypted
+        self._originals = dict(given.documents)
+        self._given = list(given.findings)
+        self.documents = self._parse(given)
+        self.universe = api.load(documents=self.documents)
+
+    def _parse(self, given: Input) -> list[source.Document]:
+        documents: list[source.Document] = []
+
+        def decrypt(ciphertext: str) -> str:
+            text = given.decrypt(ciphertext)
+            self._secrets.add(text)
+            return text
+
+        for text in given.texts:
+            parsed, findings = source.parse(text, {"!vault": decrypt, "!vault-encrypted": decrypt})
+            documents += parsed
+            self._given += findings
+        for name, value in given.documents:
+            try:
+                documents.append(api.document(plain(value, self._secrets), file=name))
+            except UnusableValueError as error:
+                self._given.append(
+                    Finding(NOT_REPRESENTABLE.id, Severity.ERROR, format_path(error.path), str(error), Source(name))
+                )
+        return documents
+
+    @property
+    def has_encrypted_files(self) -> bool:
+        return bool(self._encrypted)
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether anything of the mesh was encrypted."""
+        return bool(self._encrypted or self._secrets)
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, sorted by source."""
+        return tuple(sorted(map(self.told, (*self._given, *self.universe.findings)), key=lambda f: f.sort_key))
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return errors_of(self.findings)
+
+    def told(self, finding: Finding) -> Finding:
+        """The finding as the user may see it: with the inventory's line, without anything that was encrypted."""
+        if finding.source.file in self._encrypted:
+            return replace(finding, message=f"{CODES[finding.code].title} (the file is encrypted: no more is shown)")
+        finding = replace(finding, message=self.hide(finding.message), name=self.hide(finding.name))
+        written = _written_at(self._originals.get(finding.source.file), finding)
+        if written is None:
+            return finding
+        return replace(finding, source=written, message=f"{finding.message} ({finding.source.file})")
+
+    def hide(self, text: str) -> str:
+        """`text` without the decrypted values of this mesh."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, HIDDEN)
+        return text
+
+
+def _written_at(document: Any, finding: Finding) -> Source | None:
+    """Where in the inventory or playbook the value at the finding's path was written, as far as Ansible knows."""
+    if document is None or Origin is None:
+        return None
+    place = None
+    for path, value in _nodes(document, ()):
+        if not path or finding.path == path or finding.path.startswith((f"{path}.", f"{path}[")):
+            origin = Origin.get_tag(value)
+            if origin is not None and origin.path and origin.line_num:
+                place = Source(label(origin.path, os.getcwd()), origin.line_num, origin.col_num or 1)
+    return place
+
+
+def _nodes(value: Any, path: tuple[str | int, ...]) -> Iterable[tuple[str, Any]]:
+    """Every value of a document with its path, parents before children."""
+    yield format_path(path), value
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _nodes(item, (*path, str(key)))
+    elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        for index, item in enumerate(value):
+            yield from _nodes(item, (*path, index))
+
+
+_loaded: OrderedDict[tuple[str, ...], Loaded] = OrderedDict()
+
+
+def load(given: Input) -> Loaded:
+    """The mesh of `given`, parsed once per process for the same content in the same order."""
+    key = (digest(given), *(text.file for text in given.texts))
+    if key not in _loaded:
+        _loaded[key] = Loaded(given)
+        while len(_loaded) > _CACHED_MESHES:
+            _loaded.popitem(last=False)
+    _loaded.move_to_end(key)
+    return _loaded[key]
+
+
+def digest(given: Input) -> str:
+    """A hash of everything that `load` sees, independent of the order of files and documents."""
+    parts = [f"file {text.file} {hashlib.sha256(text.data).hexdigest()}" for text in given.texts]
+    parts += [f"finding {finding}" for finding in given.findings]
+    parts += [f"encrypted {name}" for name in given.encrypted]
+    for name, value in given.documents:
+        try:
+            canonical = json.dumps(plain(value), sort_keys=True)
+        except UnusableValueError as error:
+            canonical = f"{format_path(error.path)} {error}"
+        parts.append(f"document {name} {hashlib.sha256(canonical.encode()).hexdigest()}")
+    return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def core_digest() -> str:
+    """A hash of the code that compiles, so that artifacts of another version of it are not taken for current."""
+    total = hashlib.sha256()
+    for path in sorted((COLLECTION / "plugins" / "plugin_utils").rglob("*")):
+        if path.suffix in (".py", ".json"):
+            total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+# --- hosts against dataplanes -----------------------------------------------------------------------------------------
+
+
+def bind_hosts(
+    loaded: Loaded, hosts: Iterable[Host], everything: bool = True
+) -> tuple[dict[api.DataplaneId, Host], list[Finding]]:
+    """Which host runs which dataplane. With `everything` false, in a slice, a dataplane needs no host."""
+    dataplanes = dict.fromkeys(loaded.universe.dataplanes)
+    broken = {finding.name for finding in loaded.errors if finding.kind == "Dataplane"}
+    bound: dict[api.DataplaneId, Host] = {}
+    findings: list[Finding] = []
+    for host in hosts:
+        dataplane = api.DataplaneId(host.mesh, host.dataplane)
+        if dataplane in bound:
+            message = f"the dataplane '{host.dataplane}' is already that of host '{bound[dataplane].name}'"
+            findings.append(_border_finding(SHARED_DATAPLANE, _host_label(host.name), message, host.dataplane))
+        elif dataplane in dataplanes:
+            bound[dataplane] = host
+        elif host.networking is None and not host.told and host.dataplane not in broken:
+            message = (
+                f"there is no dataplane '{host.dataplane}' in mesh '{host.mesh}'{_elsewhere(dataplane, dataplanes)}"
+            )
+            findings.append(_border_finding(NO_DATAPLANE, _host_label(host.name), message, host.dataplane))
+    if bound and everything:
+        for dataplane in dataplanes:
+            if dataplane not in bound:
+                message = f"no host of this inventory runs the dataplane '{dataplane.name}' of mesh '{dataplane.mesh}'"
+                findings.append(_border_finding(NO_HOST, "inventory", message, dataplane.name))
+    return bound, findings
+
+
+def _border_finding(about: Code, where: str, message: str, name: str) -> Finding:
+    return Finding(about.id, about.severity, "", message, Source(where), "Dataplane", name)
+
+
+def _elsewhere(wanted: api.DataplaneId, dataplanes: Iterable[api.DataplaneId]) -> str:
+    """A hint where a dataplane that is missing may be."""
+    others = sorted(one.mesh for one in dataplanes if one.name == wanted.name)
+    if others:
+        return f"; there is one in mesh '{others[0]}': set mesh_name"
+    return did_you_mean(wanted.name, [one.name for one in dataplanes if one.mesh == wanted.mesh])
+
+
+class Fleet:
+    """A mesh together with the hosts that run it: what `validate` and `compile` work on. Nothing is parsed before it is
+    asked for more than `inputs`."""
+
+    def __init__(self, given: Input, hosts: list[Host], findings: list[Finding], whole: bool) -> None:
+        self._given = given
+        self._hosts = hosts
+        self._host_findings = findings
+        self._whole = whole
+
+    @cached_property
+    def inputs(self) -> str:
+        """A hash of everything that artifacts depend on: code, files, documents, and what is said about hosts."""
+        hosts = [f"{host.name} {host.dataplane} {host.mesh} {host.target}" for host in self._hosts]
+        parts = [core_digest(), digest(self._given), str(self._whole), *hosts, *map(str, self._host_findings)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def loaded(self) -> Loaded:
+        return load(self._given)
+
+    @cached_property
+    def _bound(self) -> tuple[dict[api.DataplaneId, Host], list[Finding]]:
+        return bind_hosts(self.loaded, self._hosts, self._whole)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """All findings about the mesh and its hosts, sorted by source."""
+        own = [self.loaded.told(finding) for finding in (*self._host_findings, *self._bound[1])]
+        return sorted((*self.loaded.findings, *own), key=lambda finding: finding.sort_key)
+
+    @property
+    def dataplanes(self) -> dict[str, api.DataplaneId]:
+        """The dataplane of each host that has one, by the host's name."""
+        return {host.name: dataplane for dataplane, host in self._bound[0].items()}
+
+    def release(self, dataplane: api.DataplaneId, revision: str | None) -> tuple[api.Release, list[dict[str, str]]]:
+        """The release of one dataplane and the policies that select it. A dataplane without a host gets the defaults of
+        host variables."""
+        host = self._bound[0].get(dataplane)
+        target = host.target if host else api.Target()
+        universe = self.loaded.universe
+        release = api.compile_release(universe, dataplane, target, revision, self.loaded.holds_secrets)
+        return release, api.matched_policies(universe, dataplane)
+
+
+def read_fleet(options: Mapping[str, Any], task_vars: Mapping[str, Any], loader: DataLoader) -> Fleet:
+    """The fleet that the options `mesh`, `hosts` and `slice` describe."""
+    given = read(options["mesh"], base_directory(loader.get_basedir()), loader)
+    hosts, findings = read_hosts(options["hosts"], task_vars, loader, dataplanes=not options["slice"])
+    given.documents += [host.document for host in hosts if host.document]
+    return Fleet(given, hosts, findings, whole=not options["slice"])
+
+
+# --- telling ----------------------------------------------------------------------------------------------------------
+
+
+def missing_packages() -> list[Finding]:
+    """What the controller lacks, as findings. Without these packages nothing else works."""
+    return [
+        Finding(MISSING_PACKAGES.id, Severity.ERROR, "", sentence, Source("controller"))
+        for sentence in _requirements.missing()
+    ]
+
+
+def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
+
+
+def counts(findings: Iterable[Finding]) -> dict[str, int]:
+    """Findings per severity: `{"error": 0, "warning": 2, "notice": 1}`."""
+    found = [finding.severity for finding in findings]
+    return {severity.value: found.count(severity) for severity in Severity}
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """`2 errors, 1 warning` and then one line for each, errors first, capped."""
+    numbers = [
+        f"{number} {severity}{'' if number == 1 else 's'}" for severity, number in counts(findings).items() if number
+    ]
+    if not numbers:
+        return "no findings"
+    rank = list(Severity)
+    lines = [str(finding) for finding in sorted(findings, key=lambda finding: rank.index(finding.severity))]
+    more = len(lines) - SHOWN_FINDINGS
+    if more > 0:
+        lines = [*lines[:SHOWN_FINDINGS], f"… and {more} more in the result's `findings`"]
+    return "\n".join([", ".join(numbers), *lines])
+
+
+# --- filters ----------------------------------------------------------------------------------------------------------
+
+
+def load_for_filter(context: Mapping[str, Any], mesh: Any) -> Loaded:
+    """The mesh of a filter's input. `context` is Jinja's, which knows the playbook's directory."""
+    findings = missing_packages()
+    if findings:
+        raise AnsibleFilterError(summary(findings))
+    base = base_directory(str(context.get("playbook_dir") or os.curdir))
+    return load(read(mesh, base, ambient_loader()))
+
+
+@contextmanager
+def valid_mesh(context: Mapping[str, Any], mesh: Any) -> Iterator[Loaded]:
+    """Like `load_for_filter`, for filters that need a mesh without errors; what the core refuses fails the filter."""
+    loaded = load_for_filter(context, mesh)
+    if loaded.errors:
+        raise AnsibleFilterError(f"the mesh is not valid: {summary(loaded.errors)}")
+    try:
+        yield loaded
+    except api.MeshError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def dataplane_of(loaded: Loaded, name: Any, mesh_name: Any) -> api.DataplaneId:
+    """The dataplane that a filter's arguments name. `MeshError` when there is none or several."""
+    return api.find_dataplane(loaded.universe, _name("dataplane", name), mesh_name and _name("mesh_name", mesh_name))
+
+
+def service_and_tags(service: Any) -> tuple[str, dict[str, str]]:
+    """The argument `service` of a filter: a name, or a mapping of tags that names a subset."""
+    if not isinstance(service, Mapping):
+        return _name("service", service), {}
+    tags = {str(key): _name("service", value) for key, value in service.items()}
+    if SERVICE_TAG not in tags:
+        raise AnsibleFilterError(f"service must be a name, or tags among which is {SERVICE_TAG}")
+    return tags.pop(SERVICE_TAG), tags
+
+
+def _name(argument: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise AnsibleFilterError(f"{argument} must be a string, not {type(value).__name__}")
+    return str(value)

@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door to the core. Adapters import this module and `findings`, nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from . import check, index, lint, source
+from .decode import decode
+from .envoy import tokens
+from .explain import as_data
+from .findings import Finding, Severity, did_you_mean
+from .kinds import POLICY_KINDS
+from .model.dataplane import SERVICE_TAG, Dataplane
+from .proxy import Compiler, Target
+from .release import Release, Serialiser
+from .source import Document
+
+__all__ = [
+    "DataplaneId",
+    "Document",
+    "MeshError",
+    "Release",
+    "Target",
+    "Universe",
+    "compile_proxy",
+    "compile_release",
+    "document",
+    "effective",
+    "find_dataplane",
+    "health_checks",
+    "load",
+    "matched_policies",
+]
+
+
+DEFAULT_TARGET = Target()
+
+
+class MeshError(Exception):
+    """The mesh cannot be compiled, or does not hold what was asked for. The text is that of the findings."""
+
+    def __init__(self, message: str, findings: Sequence[Finding] = ()) -> None:
+        super().__init__(message)
+        self.findings = tuple(findings)
+
+
+class DataplaneId(NamedTuple):
+    """What tells dataplanes apart."""
+
+    mesh: str
+    name: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Compiled:
+    """What compiling the dataplanes of one mesh shares."""
+
+    compiler: Compiler
+    serialiser: Serialiser = field(default_factory=Serialiser)
+
+
+@dataclass(frozen=True, eq=False)
+class Universe:
+    """All meshes of one input, checked. `findings` are sorted by source."""
+
+    findings: tuple[Finding, ...]
+    indexes: Mapping[str, index.Index]
+    _compiled: dict[str, _Compiled] = field(default_factory=dict, repr=False)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(one for one in self.findings if one.severity is Severity.ERROR)
+
+    @property
+    def dataplanes(self) -> tuple[DataplaneId, ...]:
+        return tuple(DataplaneId(mesh, name) for mesh, one in self.indexes.items() for name in one.dataplanes)
+
+    def compiled(self, mesh: str) -> _Compiled:
+        """The compiler of a mesh, made when it is first asked for. MeshError if the input has errors."""
+        if self.errors:
+            raise MeshError("\n".join(str(one) for one in self.errors), self.findings)
+        if mesh not in self._compiled:
+            self._compiled[mesh] = _Compiled(Compiler(self.indexes[mesh]))
+        return self._compiled[mesh]
+
+    def dataplane(self, dataplane: DataplaneId) -> Dataplane:
+        return self.indexes[dataplane.mesh].dataplanes[dataplane.name]
+
+
+def document(value: object, file: str) -> Document:
+    """A document that came from a variable: `file` says which, in findings."""
+    return Document(value, file, 0, None)
+
+
+def load(
+    paths: Iterable[str] = (),
+    documents: Iterable[Document] = (),
+    *,
+    read: Callable[[str], bytes] | None = None,
+    tags: Mapping[str, Callable[[str], str]] | None = None,
+) -> Universe:
+    """Read, decode and check a mesh. Never raises for a user's mistake: what is wrong is in the result's findings.
+
+    `paths` are files and directories, `read` opens a file (for example a vaulted one), `tags` make values of YAML tags.
+    """
+    found = list(documents)
+    paths = list(paths)
+    findings: list[Finding] = []
+    if paths:
+        files, unreadable = source.find_files(paths)
+        texts, unread = source.read_files(files) if read is None else source.read_files(files, read)
+        findings += [*unreadable, *unread]
+        for text in texts:
+            parsed, broken = source.parse(text, tags or {})
+            found += parsed
+            findings += broken
+    resources, undecoded = decode(found)
+    findings += [*undecoded, *check.duplicates(resources)]
+    indexes = index.build(resources)
+    if not any(one.severity is Severity.ERROR for one in findings):
+        # What refers to a resource that did not decode would only be blamed for its absence.
+        findings += check.meshes(resources)
+        for one in indexes.values():
+            findings += check.dataplanes(one)
+    findings += lint.meshes(resources.meshes)
+    findings += lint.workloads(resources.dataplanes)
+    findings += lint.kafka(resources.dataplanes)
+    return Universe(tuple(sorted(findings, key=lambda one: one.sort_key)), indexes)
+
+
+def find_dataplane(universe: Universe, name: str, mesh: str | None = None) -> DataplaneId:
+    """The dataplane of this name, in whichever mesh or in the one that is named. MeshError for none or several."""
+    found = [one for one in universe.dataplanes if one.name == name and mesh in (None, one.mesh)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise MeshError(f"dataplane '{name}' is in several meshes: {', '.join(one.mesh for one in found)}")
+    hint = did_you_mean(name, [one.name for one in universe.dataplanes])
+    raise MeshError(f"there is no dataplane '{name}'" + (f" in mesh '{mesh}'" if mesh else "") + hint)
+
+
+def compile_proxy(
+    universe: Universe, dataplane: DataplaneId, target: Target = DEFAULT_TARGET
+) -> dict[str, dict[str, Any]]:
+    """`{type URL: {name: resource}}` in proto3 JSON, the shape of Kuma's inspect API (`_config`)."""
+    proxy = universe.compiled(dataplane.mesh).compiler.proxy(universe.dataplane(dataplane), target)
+    return proxy.all_resources(target)
+
+
+def compile_release(
+    universe: Universe,
+    dataplane: DataplaneId,
+    target: Target = DEFAULT_TARGET,
+    revision: str | None = None,
+    sensitive: bool = False,
+) -> Release:
+    """The release of one dataplane. MeshError if the input has errors.
+
+    `sensitive` says that values of the input were encrypted: the release then asks to be shown by names only.
+    """
+    compiled = universe.compiled(dataplane.mesh)
+    proxy = compiled.compiler.proxy(universe.dataplane(dataplane), target)
+    return compiled.serialiser.release(proxy, target, revision, sensitive)
+
+
+def matched_policies(universe: Universe, dataplane: DataplaneId) -> list[dict[str, str]]:
+    """The policies that select a dataplane, by kind and precedence, low to high: kind, name, file."""
+    selections = universe.compiled(dataplane.mesh).compiler.select(universe.dataplane(dataplane))
+    policies = universe.indexes[dataplane.mesh].policies
+    return [
+        {"kind": policy.kind, "name": policy.name, "file": policy.document.file}
+        for selection in selections
+        for policy in (policies[selection.rules.kind.name][position] for position in selection.policies)
+    ]
+
+
+def health_checks(
+    universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
+    """Envoy `health_checks` of the cluster through which a dataplane reaches a service, or its subset with `tags`."""
+    compiler = universe.compiled(dataplane.mesh).compiler
+    resource = universe.dataplane(dataplane)
+    goal = compiler.destination(dict(sorted({**(tags or {}), SERVICE_TAG: service}.items())))
+    effects = compiler.effects(compiler.select(resource), service)
+    placed = compiler.outbound_cluster(goal, compiler.index.service(service), effects)
+    values = {tokens.SOURCE_TAGS: tokens.source_tags(resource.tag_set())}
+    checks: list[dict[str, Any]] = tokens.fill(placed.fragment.resource().get("healthChecks", []), values)
+    return checks
+
+
+def effective(universe: Universe, kind: str, dataplane: DataplaneId, service: str) -> dict[str, Any]:
+    """What the policies of a kind merge to for a service, and where each field comes from.
+
+    `{"conf": {…}, "fields": {"http.path": {"value": …, "policy": {…}, "losers": […]}}}`; both are empty where no
+    policy applies.
+    """
+    if kind not in POLICY_KINDS:
+        raise MeshError(f"there is no policy kind '{kind}'{did_you_mean(kind, POLICY_KINDS)}")
+    compiler = universe.compiled(dataplane.mesh).compiler
+    selections = compiler.select(universe.dataplane(dataplane))
+    selection = next(one for one in selections if one.rules.kind.name == kind)
+    merged = selection.merged(service)
+    return {"conf": {}, "fields": {}} if merged is None else as_data(merged, selection.layers(service))

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""targetRef policies of any kind (Kuma 2.7, `ValidateTargetRef` and the validator of each kind)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..findings import Path, Severity, code, did_you_mean
+from ..kinds.policy_kind import PolicyKind
+from ..model.policies import Origin, Policy, ToItem
+from ..model.target_ref import ProxyType, TargetKind, TargetRef
+from ..schema import MISSING, UNKNOWN_FIELD, UNSUPPORTED
+from .conf import decode_conf
+from .envelope import FIELDS, check_envelope, content
+from .reader import Reader
+from .tags import check_tags
+
+TARGET_REF = code("MESH020", Severity.ERROR, "a targetRef does not fit its kind", "See the message for what fits.")
+
+_NAME = re.compile(r"[0-9a-z.\-_]*", re.ASCII)
+
+
+def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Policy | None:
+    """A policy, or None where findings say why not."""
+    for key in content(value):
+        if key != "spec":
+            reader.report(UNKNOWN_FIELD, (key,), f"unknown field{did_you_mean(key, (*FIELDS, 'spec'))}")
+    fits = check_envelope(reader, value)
+    # Without `spec` Kuma misses the kind of target; the schema would miss its parent.
+    spec = value.get("spec", {"targetRef": {}})
+    if not reader.conforms(kind.schema, spec, ("spec",)):
+        return None
+    target_ref = _target_ref(reader, ("spec", "targetRef"), spec["targetRef"], kind.top)
+    items = [_to_item(reader, ("spec", "to", at), item, kind) for at, item in enumerate(spec.get("to", []))]
+    if not (fits and reader.sound) or target_ref is None:
+        return None
+    labels = value.get("labels", {})
+    return Policy(
+        kind=kind.name,
+        mesh=value["mesh"],
+        name=reader.name,
+        origin=Origin(labels.get("kuma.io/origin", "")),
+        shadow=labels.get("kuma.io/effect") == "shadow",
+        target_ref=target_ref,
+        to=tuple(item for item in items if item is not None),
+        document=reader.document,
+    )
+
+
+def _to_item(reader: Reader, at: Path, item: dict[str, Any], kind: PolicyKind) -> ToItem | None:
+    target_ref = _target_ref(reader, (*at, "targetRef"), item["targetRef"], kind.to)
+    conf: Any = decode_conf(kind.conf, item.get("default", {}))
+    for problem in kind.check(conf):
+        reader.report(problem.code, (*at, "default", *problem.path), problem.message)
+    return None if target_ref is None else ToItem(target_ref, conf, (*at, "default"))
+
+
+def _target_ref(reader: Reader, at: Path, written: dict[str, Any], allowed: frozenset[TargetKind]) -> TargetRef | None:
+    kind = _target_kind(reader, (*at, "kind"), written.get("kind", ""), allowed)
+    if kind is None:
+        return None
+    name, tags = written.get("name", ""), written.get("tags", {})
+    named = kind in (TargetKind.MESH_SERVICE, TargetKind.MESH_SERVICE_SUBSET)
+    tagged = kind in (TargetKind.MESH_SUBSET, TargetKind.MESH_SERVICE_SUBSET)
+    refused = {
+        "mesh": bool(written.get("mesh")),
+        "name": bool(name) and not named,
+        "tags": bool(tags) and not tagged,
+        "proxyTypes": bool(written.get("proxyTypes")) and named,
+    }
+    for field, wrong in refused.items():
+        if wrong:
+            reader.report(TARGET_REF, (*at, field), f"must not be set with kind {kind.value}")
+    if named and not name:
+        reader.report(TARGET_REF, (*at, "name"), f"must be set with kind {kind.value}")
+    elif named and not _NAME.fullmatch(name):
+        reader.report(TARGET_REF, (*at, "name"), "must consist of a-z, 0-9, '.', '-' and '_'")
+    if tagged:
+        check_tags(reader, (*at, "tags"), tags)
+    proxy_types = frozenset(ProxyType(proxy_type) for proxy_type in written.get("proxyTypes", ()))
+    return TargetRef(kind, name or None, tuple(sorted(tags.items())), proxy_types)
+
+
+def _target_kind(reader: Reader, at: Path, written: str, allowed: frozenset[TargetKind]) -> TargetKind | None:
+    if not written:
+        reader.report(MISSING, at, "must be set")
+    elif written == "MeshGateway":
+        reader.report(UNSUPPORTED, at, "not supported yet: builtin gateways (MeshGateway)")
+    elif written not in {kind.value for kind in allowed}:
+        names = ", ".join(kind.value for kind in TargetKind if kind in allowed)
+        reader.report(TARGET_REF, at, f"must be one of {names} here")
+    else:
+        return TargetKind(written)
+    return None

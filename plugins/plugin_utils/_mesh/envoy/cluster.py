@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clusters (Kuma 2.7: `inbound_proxy_generator.go`, `meshroute/clusters.go`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import endpoint, names, type_urls
+
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
+
+def local(address: str, port: int, http_version: int | None) -> dict[str, Any]:
+    """The application behind an inbound; `http_version` 1 or 2 says how it is spoken to, None is plain TCP."""
+    name = names.local_cluster(port)
+    cluster: dict[str, Any] = {
+        "name": name,
+        "altStatName": names.stat(name),
+        "type": "STATIC",
+        "connectTimeout": "10s",
+        "loadAssignment": {
+            "clusterName": name,
+            "endpoints": [{"lbEndpoints": [{"endpoint": endpoint.address(address, port)}]}],
+        },
+    }
+    if http_version is not None:
+        explicit = "httpProtocolOptions" if http_version == 1 else "http2ProtocolOptions"
+        cluster["typedExtensionProtocolOptions"] = {
+            _HTTP_OPTIONS: {
+                "@type": type_urls.HTTP_PROTOCOL_OPTIONS,
+                "commonHttpProtocolOptions": {"idleTimeout": "7200s"},
+                "explicitHttpConfig": {explicit: {}},
+            }
+        }
+    return cluster
+
+
+def outbound(name: str) -> dict[str, Any]:
+    """A service of the mesh. Proxies speak HTTP/2 to each other whatever the service's protocol."""
+    cluster: dict[str, Any] = {
+        "name": name,
+        "type": "EDS",
+        "edsClusterConfig": {"edsConfig": {"ads": {}, "resourceApiVersion": "V3"}},
+        "typedExtensionProtocolOptions": {
+            _HTTP_OPTIONS: {
+                "@type": type_urls.HTTP_PROTOCOL_OPTIONS,
+                "explicitHttpConfig": {"http2ProtocolOptions": {}},
+            }
+        },
+    }
+    if names.stat(name) != name:
+        cluster["altStatName"] = names.stat(name)
+    return cluster

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How resources become files: endpoints and routes apart from clusters and listeners.
+
+Endpoints stand in EDS files, so that a change of them resets no connection pool; routes stand in RDS files, so that a
+change of them drains no listener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import bootstrap, listener
+
+
+def cluster(resource: Mapping[str, Any], file_name: Callable[[str], str]) -> dict[str, Any]:
+    """A cluster that finds its endpoints in a file of its own."""
+    if "edsClusterConfig" not in resource:
+        return dict(resource)
+    source = bootstrap.file_source("eds", file_name(resource["name"]))
+    return {**resource, "edsClusterConfig": {**resource["edsClusterConfig"], "edsConfig": source}}
+
+
+def split_listener(
+    resource: Mapping[str, Any], file_name: Callable[[str], str]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """A listener without its inline routes, and the route configurations by the name of their file."""
+    routes: dict[str, dict[str, Any]] = {}
+    chains = []
+    for chain in resource["filterChains"]:
+        filters = []
+        for one in chain["filters"]:
+            if one["name"] == listener.HTTP_CONNECTION_MANAGER and "routeConfig" in one["typedConfig"]:
+                suffix = f"-{len(routes)}" if routes else ""
+                name = file_name(resource["name"] + suffix)
+                config = dict(one["typedConfig"])
+                routes[name] = config.pop("routeConfig")
+                config["rds"] = {
+                    "routeConfigName": routes[name]["name"],
+                    "configSource": bootstrap.file_source("rds", name),
+                }
+                filters.append({**one, "typedConfig": config})
+            else:
+                filters.append(one)
+        chains.append({**chain, "filters": filters})
+    return {**resource, "filterChains": chains}, routes

@@ -1,0 +1,10 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Policy kinds, one module each, and the table of them in the order in which Kuma applies them (`ordered.go`)."""
+
+from __future__ import annotations
+
+from . import meshhealthcheck
+from .policy_kind import Kinds
+
+POLICY_KINDS: Kinds = {kind.name: kind for kind in (meshhealthcheck.KIND,)}

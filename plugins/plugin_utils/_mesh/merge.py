@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the policies that select a dataplane merge to for a service, and which policy each field comes from.
+
+Kuma folds configurations as JSON merge patches (RFC 7396), later ones over earlier ones. Absent fields and null leave
+what is there, lists are replaced as a whole, mappings are merged member by member. Since no member is ever deleted,
+that equals writing the leaves of one configuration after the other, which also says who wrote each leaf last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import Any, Final, get_args, get_type_hints
+
+from .kinds.policy_kind import PolicyKind
+from .match import Matcher
+from .model import field_name
+from .model.dataplane import SERVICE_TAG, Dataplane
+from .model.policies import Policy, ToItem
+
+# What a mapping sets by being there.
+SECTION: Final = object()
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One item of one policy's `to`, to be merged with others. Layers are compared by identity."""
+
+    policy: Policy
+    item: ToItem
+
+
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """One field that one layer sets, by its path in Kuma's names, such as `http.path`."""
+
+    path: str
+    value: object
+    layer: Layer
+
+
+@dataclass(frozen=True, eq=False)
+class Merged:
+    """A merged configuration and, by path, the leaves that it is made of."""
+
+    conf: Any
+    leaves: Mapping[str, Leaf]
+
+    @property
+    def winners(self) -> tuple[Layer, ...]:
+        """The layers that set at least one field, in the order of their fields."""
+        return tuple(dict.fromkeys(leaf.layer for leaf in self.leaves.values()))
+
+
+class Rules:
+    """The policies of one kind, ready to be merged. Dataplanes share results that are the same for them."""
+
+    def __init__(self, kind: PolicyKind, policies: Sequence[Policy]) -> None:
+        self.kind = kind
+        self._matcher = Matcher(policies)
+        self._paths = tuple(_leaf_paths(kind.conf))
+        self._layers: list[Layer] = []
+        self._leaves: list[dict[str, Leaf]] = []
+        # Of each policy, the positions of its layers: those for every service and those for one.
+        self._general: list[list[int]] = []
+        self._special: list[dict[str, list[int]]] = []
+        for policy in policies:
+            self._general.append([])
+            self._special.append({})
+            for item in policy.to:
+                self._add(policy, item)
+        self._selections: dict[tuple[int, ...], Selection] = {}
+        self._by_layers: dict[tuple[int, ...], Merged] = {}
+        self._by_leaves: dict[tuple[Leaf | None, ...], Merged] = {}
+        self._confs: dict[tuple[object, ...], Any] = {}
+
+    def _add(self, policy: Policy, item: ToItem) -> None:
+        layer = Layer(policy, item)
+        position = len(self._layers)
+        self._layers.append(layer)
+        self._leaves.append({path: Leaf(path, value, layer) for path, value in leaves(item.conf)})
+        service = item.target_ref.selector().get(SERVICE_TAG)
+        if service is None:
+            self._general[-1].append(position)
+        else:
+            self._special[-1].setdefault(service, []).append(position)
+
+    def select(self, dataplane: Dataplane) -> Selection:
+        """The policies that select a dataplane."""
+        selected = self._matcher.select(dataplane)
+        selection = self._selections.get(selected)
+        if selection is None:
+            general = [position for policy in selected for position in self._general[policy]]
+            special: dict[str, list[int]] = {}
+            for policy in selected:
+                for service, found in self._special[policy].items():
+                    special.setdefault(service, []).extend(found)
+            selection = self._selections[selected] = Selection(self, selected, general, special)
+        return selection
+
+    def layer(self, position: int) -> Layer:
+        return self._layers[position]
+
+    def merge(self, positions: tuple[int, ...]) -> Merged:
+        """The layers at these positions, low to high, merged."""
+        merged = self._by_layers.get(positions)
+        if merged is None:
+            found: dict[str, Leaf] = {}
+            for position in positions:
+                found.update(self._leaves[position])
+            merged = self._by_layers[positions] = self._of_leaves(tuple(map(found.get, self._paths)))
+        return merged
+
+    def _of_leaves(self, found: tuple[Leaf | None, ...]) -> Merged:
+        merged = self._by_leaves.get(found)
+        if merged is None:
+            by_path = {leaf.path: leaf for leaf in found if leaf is not None}
+            values = tuple(None if leaf is None else leaf.value for leaf in found)
+            if values not in self._confs:
+                self._confs[values] = _builder(self.kind.conf)("", by_path)
+            merged = self._by_leaves[found] = Merged(self._confs[values], by_path)
+        return merged
+
+
+class Selection:
+    """The policies of one kind that select a dataplane; `policies` are their positions by precedence, low to high."""
+
+    def __init__(
+        self, rules: Rules, policies: tuple[int, ...], general: list[int], special: Mapping[str, list[int]]
+    ) -> None:
+        self.rules = rules
+        self.policies = policies
+        self._general = general
+        self._special = special
+        self._merged: dict[str, Merged | None] = {}
+
+    def layers(self, service: str) -> list[Layer]:
+        """The layers that concern a service, low to high."""
+        return [self.rules.layer(position) for position in self._positions(service)]
+
+    def merged(self, service: str) -> Merged | None:
+        """What the policies say for the service (Kuma: the rule that `Compute` finds); None for nothing."""
+        if service not in self._merged:
+            positions = self._positions(service)
+            self._merged[service] = self.rules.merge(positions) if positions else None
+        return self._merged[service]
+
+    def _positions(self, service: str) -> tuple[int, ...]:
+        own = self._special.get(service)
+        return tuple(sorted(self._general + own) if own else self._general)
+
+
+def leaves(conf: Any, prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The fields that a configuration sets. A mapping is one as well, of value SECTION: `tcp: {}` says something."""
+    for one in fields(conf):
+        value = getattr(conf, one.name)
+        if value is None:
+            continue
+        path = prefix + field_name(one.name)
+        if is_dataclass(value):
+            yield path, SECTION
+            yield from leaves(value, path + ".")
+        else:
+            yield path, value
+
+
+def _leaf_paths(conf: type, prefix: str = "") -> Iterator[str]:
+    for name, section in _members(conf):
+        yield prefix + field_name(name)
+        if section is not None:
+            yield from _leaf_paths(section, prefix + field_name(name) + ".")
+
+
+@cache
+def _builder(conf: type) -> Callable[[str, Mapping[str, Leaf]], Any]:
+    members = [
+        (name, field_name(name), None if section is None else _builder(section)) for name, section in _members(conf)
+    ]
+
+    def build(prefix: str, found: Mapping[str, Leaf]) -> Any:
+        values = {}
+        for name, key, section in members:
+            leaf = found.get(prefix + key)
+            if leaf is not None:
+                values[name] = leaf.value if section is None else section(f"{prefix}{key}.", found)
+        return conf(**values)
+
+    return build
+
+
+@cache
+def _members(conf: type) -> tuple[tuple[str, type | None], ...]:
+    """The fields of a configuration, each with its dataclass where it is a section of its own."""
+    hints = get_type_hints(conf)
+    members: list[tuple[str, type | None]] = []
+    for one in fields(conf):
+        section = next(
+            (type_ for type_ in get_args(hints[one.name]) if isinstance(type_, type) and is_dataclass(type_)), None
+        )
+        members.append((one.name, section))
+    return tuple(members)

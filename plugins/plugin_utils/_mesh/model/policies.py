@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all targetRef policies share. The configuration of a kind is a dataclass of its own beside this module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from ..findings import Path
+from ..source import Document
+from .target_ref import TargetRef
+
+
+class Origin(Enum):
+    """Label `kuma.io/origin`, in the order of precedence, low to high. Policies without the label stand between."""
+
+    GLOBAL = "global"
+    NONE = ""
+    ZONE = "zone"
+
+    @property
+    def precedence(self) -> int:
+        return _PRECEDENCE[self]
+
+
+_PRECEDENCE = {origin: rank for rank, origin in enumerate(Origin)}
+
+
+@dataclass(frozen=True, eq=False)
+class ToItem:
+    """One item of `spec.to`: a destination and the configuration for it. `path` leads to its `default`."""
+
+    target_ref: TargetRef
+    conf: object
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Policy:
+    """A targetRef policy. `shadow` (label `kuma.io/effect: shadow`) keeps it from taking effect."""
+
+    kind: str
+    mesh: str
+    name: str
+    origin: Origin
+    shadow: bool
+    target_ref: TargetRef
+    to: tuple[ToItem, ...]
+    document: Document

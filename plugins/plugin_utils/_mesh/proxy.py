@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dataplane's Envoy resources: what each is made of, and which policies made it.
+
+The work per dataplane is looking things up: it selects policies, merges them for each service, and finds the fragments
+that are made of the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from .envoy import tokens, type_urls
+from .fragments import ClusterKey, EndpointsKey, Fragment, InboundKey, KindsConfs, OutboundKey
+from .index import Index, Service
+from .kinds import POLICY_KINDS
+from .kinds.policy_kind import Kinds, PolicyKind
+from .merge import Layer, Merged, Rules, Selection
+from .model.dataplane import SERVICE_TAG, Dataplane, Outbound, Tags
+from .protocol import Protocol
+from .routes import Destination, destination
+
+
+@dataclass(frozen=True)
+class Target:
+    """What compiling must know of a host: where files live on it, and whether its Envoy has the Kafka filter."""
+
+    root: str = "/etc/envoy/mesh"
+    envoy_has_kafka: bool = False
+
+
+class Placed(NamedTuple):
+    """A fragment in a proxy, and the items of policies that made it, by kind in Kuma's order."""
+
+    fragment: Fragment
+    layers: tuple[Layer, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Proxy:
+    """The resources of one dataplane by type URL and name."""
+
+    dataplane: Dataplane
+    resources: Mapping[str, Mapping[str, Placed]]
+
+    def tokens(self, target: Target) -> dict[str, str]:
+        """What stands for each token in the resources of this dataplane."""
+        tag_set = self.dataplane.tag_set()
+        return {
+            tokens.SOURCE_TAGS: tokens.source_tags(tag_set),
+            tokens.NODE_ID: f"{self.dataplane.mesh}.{self.dataplane.name}",
+            # Kuma: GetIdentifyingService.
+            tokens.NODE_CLUSTER: tag_set[SERVICE_TAG][0],
+            tokens.MESH_ROOT: target.root,
+        }
+
+    def all_resources(self, target: Target) -> dict[str, dict[str, dict[str, Any]]]:
+        """All resources, as Kuma's inspect API (`_config`) shows them: before they are split into files."""
+        values = self.tokens(target)
+        return {
+            type_url: {name: tokens.fill(named[name].fragment.resource(), values) for name in sorted(named)}
+            for type_url, named in self.resources.items()
+            if named
+        }
+
+
+_KindsMerged = tuple[tuple[PolicyKind, Merged], ...]
+
+# One for each kind, in the order in which kinds apply.
+Selections = tuple[Selection, ...]
+
+
+class Effects(NamedTuple):
+    """What policies say for a service, of the kinds that have an effect on each sort of resource."""
+
+    on_cluster: _KindsMerged
+    on_listener: _KindsMerged
+
+
+class Compiler:
+    """Compiles the dataplanes of one mesh. Keeps what dataplanes can share, so that each further one costs little."""
+
+    def __init__(self, index: Index, kinds: Kinds = POLICY_KINDS) -> None:
+        self.index = index
+        self._rules = [Rules(kind, index.policies.get(kind.name, ())) for kind in kinds.values()]
+        self._destinations: dict[tuple[tuple[str, str], ...], Destination] = {}
+        self._effects: dict[tuple[Merged | None, ...], Effects] = {}
+        # By what tells two lookups apart; the value is found again by the key that says all of what it is made of.
+        self._placed: dict[tuple[object, ...], Placed] = {}
+        self._fragments: dict[object, Fragment] = {}
+
+    def proxy(self, dataplane: Dataplane, target: Target) -> Proxy:
+        """All resources of a dataplane. One that comes later takes the place of one of the same name, as in Kuma."""
+        clusters: dict[str, Placed] = {}
+        endpoints: dict[str, Placed] = {}
+        listeners: dict[str, Placed] = {}
+        for inbound in dataplane.inbounds:
+            if inbound.has_listener:
+                local, listen = InboundKey(inbound, target.envoy_has_kafka).fragments()
+                clusters[local.name] = Placed(local, ())
+                listeners[listen.name] = Placed(listen, ())
+        selections = self.select(dataplane)
+        for outbound, service in self._in_order(dataplane):
+            goal = self.destination(outbound.tags)
+            effects = self.effects(selections, service.name)
+            listening = self._outbound_listener(outbound, service, goal, effects, target)
+            listeners[listening.fragment.name] = listening
+            clusters[goal.cluster] = self.outbound_cluster(goal, service, effects)
+            endpoints[goal.cluster] = self._endpoints(goal, service)
+        return Proxy(
+            dataplane=dataplane,
+            resources={
+                type_urls.CLUSTER: clusters,
+                type_urls.CLUSTER_LOAD_ASSIGNMENT: endpoints,
+                type_urls.LISTENER: listeners,
+            },
+        )
+
+    def destination(self, tags: Tags) -> Destination:
+        """The destination that an outbound's tags (sorted) name; equal tags give the same one."""
+        lookup = tuple(tags.items())
+        found = self._destinations.get(lookup)
+        if found is None:
+            found = self._destinations[lookup] = destination(tags)
+        return found
+
+    def select(self, dataplane: Dataplane) -> Selections:
+        """The policies that select a dataplane, of each kind, in the order in which kinds apply."""
+        return tuple(rules.select(dataplane) for rules in self._rules)
+
+    def effects(self, selections: Selections, service: str) -> Effects:
+        """What the selected policies say for a service."""
+        found = tuple([selection.merged(service) for selection in selections])
+        effects = self._effects.get(found)
+        if effects is None:
+            given = [
+                (rules.kind, merged) for rules, merged in zip(self._rules, found, strict=True) if merged is not None
+            ]
+            effects = self._effects[found] = Effects(
+                on_cluster=tuple(pair for pair in given if pair[0].outbound_cluster is not None),
+                on_listener=tuple(pair for pair in given if pair[0].outbound_listener is not None),
+            )
+        return effects
+
+    def outbound_cluster(self, goal: Destination, service: Service, effects: Effects) -> Placed:
+        """The cluster of a destination with the effects of policies on it."""
+        lookup = ("cluster", goal, effects.on_cluster)
+        placed = self._placed.get(lookup)
+        if placed is None:
+            key = ClusterKey(goal.cluster, service.protocol, _confs(effects.on_cluster))
+            placed = self._placed[lookup] = Placed(self._fragment(key), _layers(effects.on_cluster))
+        return placed
+
+    def _endpoints(self, goal: Destination, service: Service) -> Placed:
+        lookup = ("endpoints", goal)
+        placed = self._placed.get(lookup)
+        if placed is None:
+            found = service.subset(dict(goal.subset)) if goal.subset else service.endpoints
+            placed = self._placed[lookup] = Placed(self._fragment(EndpointsKey(goal.cluster, found)), ())
+        return placed
+
+    def _outbound_listener(
+        self, outbound: Outbound, service: Service, goal: Destination, effects: Effects, target: Target
+    ) -> Placed:
+        kafka_filter = target.envoy_has_kafka and service.protocol is Protocol.KAFKA
+        lookup = ("listener", outbound.address, outbound.port, goal, kafka_filter, effects.on_listener)
+        placed = self._placed.get(lookup)
+        if placed is None:
+            key = OutboundKey(
+                address=outbound.address,
+                port=outbound.port,
+                tags=tuple(outbound.tags.items()),
+                service=service.name,
+                cluster=goal.cluster,
+                protocol=service.protocol,
+                kafka_filter=kafka_filter,
+                confs=_confs(effects.on_listener),
+            )
+            placed = self._placed[lookup] = Placed(self._fragment(key), _layers(effects.on_listener))
+        return placed
+
+    def _fragment(self, key: ClusterKey | EndpointsKey | OutboundKey) -> Fragment:
+        fragment = self._fragments.get(key)
+        if fragment is None:
+            fragment = self._fragments[key] = key.fragment()
+        return fragment
+
+    def _in_order(self, dataplane: Dataplane) -> list[tuple[Outbound, Service]]:
+        """Outbounds with their services, HTTP first: Kuma's route plugin for HTTP runs before the one for TCP."""
+        outbounds = [(outbound, self.index.service(outbound.service)) for outbound in dataplane.outbounds]
+        return sorted(outbounds, key=lambda pair: not pair[1].protocol.is_http)
+
+
+def _confs(merged: _KindsMerged) -> KindsConfs:
+    return tuple((kind, one.conf) for kind, one in merged)
+
+
+def _layers(merged: _KindsMerged) -> tuple[Layer, ...]:
+    return tuple(layer for _kind, one in merged for layer in one.winners)

@@ -1,0 +1,235 @@
+# SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dataplane's release: the files that its Envoy reads, their digests, and one document that holds them all.
+
+Fragments are serialised once and spliced into every release that has them; what is left per dataplane is joining,
+filling in tokens and hashing. The document has one resource a line, so that a change of it reads well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from .envoy import bootstrap, files, tokens, type_urls
+from .findings import format_path
+from .fragments import Fragment
+from .merge import Layer
+from .model.dataplane import Dataplane
+from .proxy import Proxy, Target
+
+FORMAT = 1
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
+def canonical(value: object) -> bytes:
+    """Canonical JSON: members sorted, no white space, ASCII."""
+    return _encode(value).encode("ascii")
+
+
+def template(value: object) -> bytes:
+    """Canonical JSON with tokens in it. A byte that JSON never has marks them, so that no text can look like one."""
+    text = canonical(value)
+    if b"\\\\" in text:
+        return _BACKSLASH_OR_MARK.sub(lambda found: found[1] or _MARK, text)
+    return text.replace(b"\\u0001", _MARK)
+
+
+# Of a text that holds the characters of an escaped mark, the backslash is escaped itself.
+_BACKSLASH_OR_MARK = re.compile(rb"(\\\\)|\\u0001")
+_MARK = tokens.MARK.encode()
+_NEXT_LINE = b",\n"
+
+# The longest name that a file system takes is 255 bytes; the suffix and what apply puts beside a file need room.
+_LONGEST_FILE_NAME = 200
+
+_SORTS = {
+    type_urls.CLUSTER: "cluster",
+    type_urls.CLUSTER_LOAD_ASSIGNMENT: "endpoint",
+    type_urls.LISTENER: "listener",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Release:
+    """A release. `document` is the artifact's bytes, `digests` has one SHA-256 per file, `id` tells releases apart."""
+
+    mesh: str
+    dataplane: str
+    id: str
+    digests: Mapping[str, str]
+    document: bytes
+
+
+class _File(NamedTuple):
+    """A file, as members of the document: under `digests` and under `files`. Sorted by name."""
+
+    name: str
+    digest: str
+    digest_member: bytes
+    file_member: bytes
+
+
+class _Piece(NamedTuple):
+    """A fragment in JSON, with tokens. `line` goes into LDS or CDS, `routes` are split off from it into RDS files.
+
+    Endpoints hold no tokens, so their file is complete.
+    """
+
+    line: bytes
+    routes: tuple[tuple[str, bytes], ...] = ()
+    endpoints: _File | None = None
+
+
+def file_name(name: str) -> str:
+    """The name of a resource as that of a file; a very long one ends in a hash."""
+    if len(name) <= _LONGEST_FILE_NAME:
+        return name
+    return f"{name[: _LONGEST_FILE_NAME - 33]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+
+
+def release_id(digests: Mapping[str, str]) -> str:
+    """The id of a release: a hash over the digests of its files, in the order of their names."""
+    listing = "\n".join(f"{name} {digests[name]}" for name in sorted(digests))
+    return hashlib.sha256(listing.encode()).hexdigest()[:32]
+
+
+class Serialiser:
+    """Makes releases of the proxies of one mesh. Keeps what they share in serialised form."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[Fragment, _Piece] = {}
+        self._bootstraps: dict[int | None, bytes] = {}
+        self._origins: dict[tuple[str, str, tuple[Layer, ...]], bytes] = {}
+
+    def release(self, proxy: Proxy, target: Target, revision: str | None = None, sensitive: bool = False) -> Release:
+        """The release of a proxy for a host.
+
+        `revision` names the state of the mesh it was made from; of a `sensitive` one, diffs show names only.
+        """
+        fill = _filler(proxy, target)
+        made = [self._bootstrap(proxy, fill)]
+        origins: list[bytes] = []
+        lines: dict[str, list[bytes]] = {type_url: [] for type_url in _SORTS}
+        routes: list[tuple[str, bytes]] = []
+        for type_url, named in proxy.resources.items():
+            for name in sorted(named):
+                fragment, layers = named[name]
+                piece = self._piece(fragment)
+                lines[type_url].append(piece.line)
+                routes += piece.routes
+                if piece.endpoints is not None:
+                    made.append(piece.endpoints)
+                if layers:
+                    origins.append(self._origin(type_url, name, layers))
+        if routes:
+            # Filled in together: JSON has no line feeds of its own, so that they can be told apart again.
+            filled = fill(b"\n".join([content for _name, content in routes])).split(b"\n")
+            made += [_file(name, content) for (name, _unfilled), content in zip(routes, filled, strict=True)]
+        made.append(_file("cds", fill(_NEXT_LINE.join(lines[type_urls.CLUSTER]))))
+        made.append(_file("lds", fill(_NEXT_LINE.join(lines[type_urls.LISTENER]))))
+        return _release(proxy.dataplane, sorted(made), sorted(origins), revision, sensitive)
+
+    def _piece(self, fragment: Fragment) -> _Piece:
+        piece = self._pieces.get(fragment)
+        if piece is None:
+            piece = _serialise(fragment)
+            if fragment.shared:
+                self._pieces[fragment] = piece
+        return piece
+
+    def _bootstrap(self, proxy: Proxy, fill: Callable[[bytes], bytes]) -> _File:
+        admin_port = proxy.dataplane.admin_port
+        if admin_port not in self._bootstraps:
+            self._bootstraps[admin_port] = template(bootstrap.bootstrap(admin_port))
+        content = fill(self._bootstraps[admin_port])
+        return _member("bootstrap", hashlib.sha256(content).hexdigest(), content)
+
+    def _origin(self, type_url: str, name: str, layers: tuple[Layer, ...]) -> bytes:
+        lookup = (type_url, name, layers)
+        line = self._origins.get(lookup)
+        if line is None:
+            sources = [
+                {
+                    "kind": layer.policy.kind,
+                    "name": layer.policy.name,
+                    "file": layer.policy.document.file,
+                    "path": format_path(layer.item.path),
+                }
+                for layer in layers
+            ]
+            line = self._origins[lookup] = canonical(f"{_SORTS[type_url]}/{name}") + b":" + canonical(sources)
+        return line
+
+
+def _serialise(fragment: Fragment) -> _Piece:
+    typed = {"@type": fragment.type_url, **fragment.resource()}
+    if fragment.type_url == type_urls.CLUSTER:
+        return _Piece(template(files.cluster(typed, file_name)))
+    if fragment.type_url == type_urls.LISTENER:
+        listener, routes = files.split_listener(typed, file_name)
+        return _Piece(
+            template(listener),
+            tuple(
+                (f"rds/{name}", template({"@type": type_urls.ROUTE_CONFIGURATION, **route}))
+                for name, route in routes.items()
+            ),
+        )
+    return _Piece(b"", endpoints=_file(f"eds/{file_name(fragment.name)}", canonical(typed)))
+
+
+def _file(name: str, lines: bytes) -> _File:
+    """A file of resources. Its version is its digest, which leaves the version out."""
+    # Canonical JSON has no line feeds of its own, so without them this is the file's canonical JSON.
+    digest = hashlib.sha256(b'{"resources":[' + lines.replace(b"\n", b"") + b"]}").hexdigest()
+    content = b'{"resources":[\n%s\n],"versionInfo":"%s"}' if lines else b'{"resources":[%s],"versionInfo":"%s"}'
+    return _member(name, digest, content % (lines, digest.encode()))
+
+
+def _member(name: str, digest: str, content: bytes) -> _File:
+    key = canonical(name)
+    return _File(name, digest, b'%s:"%s"' % (key, digest.encode()), key + b":" + content)
+
+
+def _filler(proxy: Proxy, target: Target) -> Callable[[bytes], bytes]:
+    """Fills in the tokens of a template: the same as `tokens.fill` does in a resource."""
+    values = {
+        token.strip(tokens.MARK).encode(): canonical(value)[1:-1] for token, value in proxy.tokens(target).items()
+    }
+
+    def fill(text: bytes) -> bytes:
+        parts = text.split(_MARK)
+        parts[1::2] = [values[token] for token in parts[1::2]]
+        return b"".join(parts)
+
+    return fill
+
+
+def _release(
+    dataplane: Dataplane, files: list[_File], origins: list[bytes], revision: str | None, sensitive: bool
+) -> Release:
+    digests = {file.name: file.digest for file in files}
+    identifier = release_id(digests)
+    document = b"".join(
+        (
+            b'{"dataplane":%s,\n"digests":' % canonical(dataplane.name),
+            _block([file.digest_member for file in files]),
+            b',\n"files":',
+            _block([file.file_member for file in files]),
+            b',\n"format":%d,\n"id":"%s",\n"mesh":%s' % (FORMAT, identifier.encode(), canonical(dataplane.mesh)),
+            b',\n"origins":',
+            _block(origins),
+            b',\n"revision":' + canonical(revision),
+            b',\n"sensitive":true}\n' if sensitive else b"}\n",
+        )
+    )
+    return Release(dataplane.mesh, dataplane.name, identifier, digests, document)
+
+
+def _block(members: list[bytes]) -> bytes:
+    return b"{\n" + _NEXT_LINE.join(members) + b"\n}" if members else b"{}"
