@@ -180,6 +180,7 @@ class _Run:
 
     def _result(self, artifacts: Artifacts, stamp: Stamp, wanted: list[Key], changed: set[Key]) -> dict[str, Any]:
         times = Counter(name for _mesh, name in wanted)
+        policies = {mesh: artifacts.policies(mesh) for mesh in {mesh for mesh, _name in wanted}}
         return {
             "changed": bool(changed),
             "artifacts_dir": str(artifacts.directory),
@@ -194,6 +195,7 @@ class _Run:
                     "mesh": mesh,
                     "path": str(artifacts.path((mesh, name))),
                     "changed": (mesh, name) in changed,
+                    "policies": [f"{one['kind']} {one['name']}" for one in policies[mesh].get(name, ())],
                 }
                 for mesh, name in wanted
             },

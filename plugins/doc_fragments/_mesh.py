@@ -10,7 +10,9 @@ class ModuleDocFragment:
 options:
   mesh:
     description:
-      - The mesh, as Kuma resources in their Universal form.
+      - >-
+        The mesh, as Kuma resources in their Universal form. Policies with a C(targetRef) may also have their Kubernetes
+        form, and Kubernetes Services are taken as hints about protocols.
       - A path, a list of paths, or a list of documents (mappings) held in a variable.
       - >-
         A path is a file, which may hold several documents, or a directory, which is searched with its subdirectories

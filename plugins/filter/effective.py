@@ -17,7 +17,7 @@ author:
 positional: _input, kind, dataplane, service
 options:
   kind:
-    description: The kind of policy, such as V(MeshHealthCheck).
+    description: The kind of policy, such as V(MeshHealthCheck) or V(MeshRetry).
     type: str
     required: true
 extends_documentation_fragment:
@@ -25,7 +25,10 @@ extends_documentation_fragment:
   - meshsmith.universal._mesh.dataplane
   - meshsmith.universal._mesh.service
 seealso:
+  - module: meshsmith.universal.explain
   - plugin: meshsmith.universal.health_checks
+    plugin_type: filter
+  - plugin: meshsmith.universal.retry_policy
     plugin_type: filter
   - plugin: meshsmith.universal.envoy_resources
     plugin_type: filter
@@ -51,8 +54,8 @@ _value:
     fields:
       description: >-
         By the path of each field that is set, such as V(http.path): its C(value), the C(policy) it comes from
-        (C(kind), C(name), C(file), C(line), C(path)) and the C(losers), policies whose C(value) did not apply, in the
-        order in which they lost.
+        (C(kind), C(name), and the place of the field in it: C(file), C(line), C(path)), and the C(losers), in the order
+        in which they lost. A loser has the members of a policy, the C(value) that did not apply, and C(why) it did not.
       type: dict
       returned: always
 """

@@ -23,6 +23,8 @@ extends_documentation_fragment:
 seealso:
   - plugin: meshsmith.universal.effective
     plugin_type: filter
+  - plugin: meshsmith.universal.retry_policy
+    plugin_type: filter
   - plugin: meshsmith.universal.envoy_resources
     plugin_type: filter
 """

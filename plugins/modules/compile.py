@@ -120,12 +120,18 @@ releases:
       description: Whether the bytes of the artifact have changed, or would change.
       type: bool
       returned: always
+    policies:
+      description: The policies that took part, by kind and precedence, later ones override earlier ones.
+      type: list
+      elements: str
+      returned: always
   sample:
     web-1:
       id: 4f0c3b1d9a7e4c55b2f4f2f7a3d3b1c0
       mesh: default
       path: /home/user/site/artifacts/default/web-1.json
       changed: true
+      policies: [MeshHealthCheck everything, MeshHealthCheck backend, MeshRetry web-to-backend]
 removed:
   description: Artifacts that were removed, or would be, as C(<mesh>/<dataplane>).
   returned: success

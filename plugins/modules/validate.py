@@ -11,7 +11,7 @@ short_description: Check a mesh of Kuma resources
 version_added: 0.1.0
 description:
   - >-
-    Checks Kuma resources (Mesh, Dataplane, MeshHealthCheck) one by one and against each other, and the inventory's
+    Checks Kuma resources (Mesh, Dataplane, policies) one by one and against each other, and the inventory's
     hosts against
     the dataplanes.
   - Fails when there is an error. All findings of a run are returned together, each with the place where the mistake is.

@@ -111,6 +111,14 @@ class Artifacts:
                         found.add((directory.name, stem))
         return found
 
+    def policies(self, mesh: str) -> dict[str, list[dict[str, Any]]]:
+        """The policies that took part in each dataplane of a mesh; empty when the file is missing or not ours."""
+        try:
+            policies: dict[str, list[dict[str, Any]]] = json.loads((self.directory / _policies_file(mesh)).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return policies
+
     # --- writing
 
     @contextmanager
@@ -142,7 +150,7 @@ class Change:
         self._staged = staged
         self._renames: list[tuple[Path, str]] = []
         self._written: dict[str, dict[str, Any]] = {}
-        self._policies: dict[str, dict[str, Any]] = {}
+        self._policies: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self._removed: list[Key] = []
 
     def put(self, key: Key, document: bytes, release_id: str, policies: list[dict[str, Any]]) -> bool:
@@ -187,17 +195,12 @@ class Change:
         self._renames.append((staged, name))
 
     def _stage_policies(self, mesh: str) -> None:
-        name = _policies_file(mesh)
-        try:
-            policies = json.loads((self._artifacts.directory / name).read_bytes())
-        except (OSError, ValueError):
-            policies = {}
-        policies |= self._policies.get(mesh, {})
+        policies = self._artifacts.policies(mesh) | self._policies.get(mesh, {})
         for key in self._removed:
             if key[0] == mesh:
                 policies.pop(key[1], None)
         lines = [f"{json.dumps(dataplane)}: {json.dumps(policies[dataplane])}" for dataplane in sorted(policies)]
-        self._stage(name, ("{\n" + ",\n".join(lines) + "\n}\n").encode(), {})
+        self._stage(_policies_file(mesh), ("{\n" + ",\n".join(lines) + "\n}\n").encode(), {})
 
 
 def _relative(key: Key) -> str:

@@ -18,7 +18,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -261,8 +262,14 @@ def _document_label(where: str, document: Any) -> str:
     """`mesh variable (MeshHealthCheck hc)`: independent of the position in the list, as artifacts must be."""
     if not isinstance(document, Mapping):
         return where
-    words = [str(document[key]) for key in ("type", "name") if isinstance(document.get(key), str)]
+    names = [document.get("type", document.get("kind")), document.get("name", _kubernetes_name(document))]
+    words = [str(name) for name in names if isinstance(name, str)]
     return f"{where} ({' '.join(words)})" if words else where
+
+
+def _kubernetes_name(document: Mapping[Any, Any]) -> Any:
+    metadata = document.get("metadata")
+    return metadata.get("name") if isinstance(metadata, Mapping) else None
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------
@@ -454,10 +461,42 @@ class Loaded:
         if finding.source.file in self._encrypted:
             return replace(finding, message=f"{CODES[finding.code].title} (the file is encrypted: no more is shown)")
         finding = replace(finding, message=self.hide(finding.message), name=self.hide(finding.name))
-        written = _written_at(self._originals.get(finding.source.file), finding)
+        written = _written_at(self._originals.get(finding.source.file), finding.path)
         if written is None:
             return finding
         return replace(finding, source=written, message=f"{finding.message} ({finding.source.file})")
+
+    def told_explanation(self, explanation: dict[str, Any]) -> dict[str, Any]:
+        """What `api.explain` says as the user may see it: with the inventory's lines, without anything that was
+        encrypted."""
+        dataplane = self.universe.dataplane(api.DataplaneId(explanation["mesh"], explanation["dataplane"]))
+        for destination in explanation["destinations"]:
+            if dataplane.document.file in self._encrypted:
+                tags = destination["tags"].items()
+                destination["tags"] = {tag: value if tag == SERVICE_TAG else HIDDEN for tag, value in tags}
+            for kind in destination["kinds"].values():
+                for path, told in kind["fields"].items():
+                    if self._hide_value(told, told["policy"]):
+                        *sections, name = path.split(".")
+                        reduce(getitem, sections, kind["conf"])[name] = HIDDEN
+                    self._tell_place(told["policy"])
+                    for loser in told["losers"]:
+                        self._hide_value(loser, loser)
+                        self._tell_place(loser)
+        hidden: dict[str, Any] = _with_texts(explanation, self.hide)
+        return hidden
+
+    def _hide_value(self, told: dict[str, Any], policy: Mapping[str, Any]) -> bool:
+        """Hide what a policy of an encrypted file sets; whether there was anything, which an empty section is not."""
+        if policy["file"] not in self._encrypted or told["value"] == {}:
+            return False
+        told["value"] = HIDDEN
+        return True
+
+    def _tell_place(self, policy: dict[str, Any]) -> None:
+        written = _written_at(self._originals.get(policy["file"]), policy["path"])
+        if written is not None:
+            policy.update(file=written.file, line=written.line)
 
     def hide(self, text: str) -> str:
         """`text` without the decrypted values of this mesh."""
@@ -467,13 +506,13 @@ class Loaded:
         return text
 
 
-def _written_at(document: Any, finding: Finding) -> Source | None:
-    """Where in the inventory or playbook the value at the finding's path was written, as far as Ansible knows."""
+def _written_at(document: Any, at: str) -> Source | None:
+    """Where in the inventory or playbook the value at a path of a document was written, as far as Ansible knows."""
     if document is None or Origin is None:
         return None
     place = None
     for path, value in _nodes(document, ()):
-        if not path or finding.path == path or finding.path.startswith((f"{path}.", f"{path}[")):
+        if not path or at == path or at.startswith((f"{path}.", f"{path}[")):
             origin = Origin.get_tag(value)
             if origin is not None and origin.path and origin.line_num:
                 place = Source(label(origin.path, os.getcwd()), origin.line_num, origin.col_num or 1)
@@ -489,6 +528,17 @@ def _nodes(value: Any, path: tuple[str | int, ...]) -> Iterable[tuple[str, Any]]
     elif isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         for index, item in enumerate(value):
             yield from _nodes(item, (*path, index))
+
+
+def _with_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """A copy of a plain value with every text in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_with_texts(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: _with_texts(item, change) for key, item in value.items()}
+    return value
 
 
 _loaded: OrderedDict[tuple[str, ...], Loaded] = OrderedDict()
@@ -573,8 +623,8 @@ def _elsewhere(wanted: api.DataplaneId, dataplanes: Iterable[api.DataplaneId]) -
 
 
 class Fleet:
-    """A mesh together with the hosts that run it: what `validate` and `compile` work on. Nothing is parsed before it is
-    asked for more than `inputs`."""
+    """A mesh together with the hosts that run it: what `validate`, `compile` and `explain` work on. Nothing is parsed
+    before it is asked for more than `inputs`."""
 
     def __init__(self, given: Input, hosts: list[Host], findings: list[Finding], whole: bool) -> None:
         self._given = given
@@ -609,13 +659,23 @@ class Fleet:
         return {host.name: dataplane for dataplane, host in self._bound[0].items()}
 
     def release(self, dataplane: api.DataplaneId, revision: str | None) -> tuple[api.Release, list[dict[str, str]]]:
-        """The release of one dataplane and the policies that select it. A dataplane without a host gets the defaults of
-        host variables."""
-        host = self._bound[0].get(dataplane)
-        target = host.target if host else api.Target()
+        """The release of one dataplane and the policies that select it."""
         universe = self.loaded.universe
+        target = self._target(dataplane)
         release = api.compile_release(universe, dataplane, target, revision, self.loaded.holds_secrets)
         return release, api.matched_policies(universe, dataplane)
+
+    def explain(
+        self, dataplane: api.DataplaneId, service: str | None = None, tags: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """What `api.explain` says of one dataplane with the Envoy of its host, as the user may see it."""
+        target = self._target(dataplane)
+        return self.loaded.told_explanation(api.explain(self.loaded.universe, dataplane, service, tags, target))
+
+    def _target(self, dataplane: api.DataplaneId) -> api.Target:
+        """What its host is like; a dataplane without a host gets the defaults of host variables."""
+        host = self._bound[0].get(dataplane)
+        return host.target if host else api.Target()
 
 
 def read_fleet(options: Mapping[str, Any], task_vars: Mapping[str, Any], loader: DataLoader) -> Fleet:

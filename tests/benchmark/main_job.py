@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,8 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(*map(Path, arguments.measure), arguments.started, arguments.profile)))
         return
-    print(f"{arguments.services} services, {arguments.policies} MeshHealthChecks, {arguments.outbounds} outbounds each")
+    each = f"{arguments.policies} of each of {', '.join(CONFS)}"
+    print(f"{arguments.services} services, {arguments.outbounds} outbounds each; {each}")
     _head()
     for count in arguments.dataplanes:
         _run("spread", count, arguments.outbounds, arguments)
@@ -75,7 +76,7 @@ def _arguments() -> argparse.Namespace:
 def write_mesh(
     directory: Path, dataplanes: int, services: int, outbounds: int, policies: int, shuffled: bool = False
 ) -> None:
-    """A mesh directory, always the same one for the same numbers."""
+    """A mesh directory, always the same one for the same numbers; `policies` of each kind."""
     chance = random.Random(0)
     (directory / "dataplanes").mkdir()
     (directory / "policies").mkdir()
@@ -84,9 +85,10 @@ def write_mesh(
         used = chance.sample(range(services), outbounds)
         one = _dataplane(number, services, used if shuffled else sorted(used))
         _write(directory / "dataplanes" / f"{one['name']}.yaml", one)
-    for number in range(policies):
-        one = _policy(number, services, chance)
-        _write(directory / "policies" / f"{one['name']}.yaml", one)
+    for kind, conf in CONFS.items():
+        for number in range(policies):
+            one = _policy(kind, conf, number, services, chance)
+            _write(directory / "policies" / f"{one['name']}.yaml", one)
 
 
 def _write(file: Path, document: Resource) -> None:
@@ -119,7 +121,7 @@ def _dataplane(number: int, services: int, used: list[int]) -> Resource:
     }
 
 
-def _policy(number: int, services: int, chance: random.Random) -> Resource:
+def _policy(kind: str, conf: Conf, number: int, services: int, chance: random.Random) -> Resource:
     service = f"service-{chance.randrange(services)}"
     top: Resource = (
         {"kind": "Mesh"},
@@ -127,32 +129,57 @@ def _policy(number: int, services: int, chance: random.Random) -> Resource:
         {"kind": "MeshService", "name": service},
         {"kind": "MeshService", "name": service},
     )[number % 4]
-    named = [f"service-{chance.randrange(services)}" for _number in range(chance.randrange(1, 4))]
-    to = [{"kind": "MeshService", "name": name} for name in named]
+    to: list[Resource] = []
     if number % 3 == 0:
-        to.insert(0, {"kind": "Mesh"})
-    return {
-        "type": "MeshHealthCheck",
-        "mesh": "default",
-        "name": f"check-{number}",
-        "spec": {"targetRef": top, "to": [{"targetRef": target, "default": _conf(chance)} for target in to]},
-    }
+        to.append({"targetRef": {"kind": "Mesh"}, "default": conf(chance, *PROTOCOLS)})
+    for name in chance.sample(range(services), min(services, chance.randrange(1, 4))):
+        protocol = PROTOCOLS[name % len(PROTOCOLS)]
+        target = {"kind": "MeshService", "name": f"service-{name}"}
+        to.append({"targetRef": target, "default": conf(chance, protocol)})
+    spec = {"targetRef": top, "to": to}
+    return {"type": kind, "mesh": "default", "name": f"{kind.lower()}-{number}", "spec": spec}
 
 
-def _conf(chance: random.Random) -> Resource:
-    return {
+def _health_check(chance: random.Random, *protocols: str) -> Resource:
+    """How services of these protocols are checked."""
+    conf: Resource = {
         "interval": f"{chance.randrange(5, 60)}s",
         "timeout": f"{chance.randrange(1, 5)}s",
         "unhealthyThreshold": chance.randrange(1, 9),
         "healthyThreshold": chance.randrange(1, 9),
-        "http": {
+    }
+    if {"http", "http2"} & {*protocols}:
+        conf["http"] = {
             "path": chance.choice(("/", "/health", "/ready")),
             "expectedStatuses": [200, 204],
             "requestHeadersToAdd": {"set": [{"name": "x-check", "value": str(chance.randrange(9))}]},
-        },
-        "tcp": {},
-        "grpc": {"serviceName": "health"},
+        }
+    if "tcp" in protocols:
+        conf["tcp"] = {}
+    if "grpc" in protocols:
+        conf["grpc"] = {"serviceName": "health"}
+    return conf
+
+
+def _retry(chance: random.Random, *protocols: str) -> Resource:
+    """When requests and connections to services of these protocols are tried again."""
+    attempts = {
+        "numRetries": chance.randrange(1, 9),
+        "perTryTimeout": f"{chance.randrange(1, 9)}s",
+        "backOff": {"baseInterval": "50ms", "maxInterval": f"{chance.randrange(1, 9)}s"},
     }
+    conf: Resource = {}
+    if {"http", "http2"} & {*protocols}:
+        conf["http"] = {**attempts, "retryOn": ["5xx", "ConnectFailure", "429", "HttpMethodGet"]}
+    if "tcp" in protocols:
+        conf["tcp"] = {"maxConnectAttempt": chance.randrange(1, 9)}
+    if "grpc" in protocols:
+        conf["grpc"] = {**attempts, "retryOn": ["Unavailable"]}
+    return conf
+
+
+Conf = Callable[..., Resource]
+CONFS: dict[str, Conf] = {"MeshHealthCheck": _health_check, "MeshRetry": _retry}
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------

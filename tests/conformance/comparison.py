@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 
-from .protos import ABSENT, CLUSTER, Difference, canonical, differences
+from .facts import Facts
+from .protos import ABSENT, Difference, canonical, differences
 from .recordings import Case, Resource, ResourceSet, cases
-from .rules import NOT_YET, RULES, TAKEN_OUT, Facts, Rule, without
+from .rules import NOT_YET, REFUSED, RULES, Rule
 
 # The recordings hold the kafka filter, so the target is an Envoy that has it.
 TARGET = api.Target(envoy_has_kafka=True)
@@ -34,10 +35,18 @@ def not_yet(case: Case) -> str | None:
     return next(needs, None)
 
 
+def refused(case: Case) -> list[str]:
+    """The places at which the case is refused on purpose, if any."""
+    return [place for places in REFUSED.values() for document in case.documents for place in places(document)]
+
+
+# The names of the cases that are compared.
+COMPARED = [name for name, case in cases().items() if not not_yet(case) and not refused(case)]
+
+
 def load(case: Case) -> api.Universe:
     """The case's mesh as this collection reads it."""
-    documents = [document for document in case.documents if document["type"] not in TAKEN_OUT]
-    return api.load(documents=[api.document(document, file=case.name) for document in documents])
+    return api.load(documents=[api.document(document, file=case.name) for document in case.documents])
 
 
 @functools.cache
@@ -51,8 +60,7 @@ def compiled(name: str) -> dict[str, ResourceSet]:
 @functools.cache
 def compare(name: str) -> Outcome:
     case = cases()[name]
-    ours, outcome, facts = compiled(name), Outcome(), Facts.of(case.documents)
-    taken_out = frozenset[str]().union(*(TAKEN_OUT.get(document["type"], ()) for document in case.documents))
+    ours, outcome, facts = compiled(name), Outcome(), Facts(case.documents)
     for dataplane in sorted(ours.keys() | case.kuma.keys()):
         here, there = ours.get(dataplane, {}), case.kuma.get(dataplane, {})
         outcome.differences[dataplane] = [
@@ -60,11 +68,10 @@ def compare(name: str) -> Outcome:
             for type_url in sorted(here.keys() | there.keys())
             for resource in sorted(here.get(type_url, {}).keys() | there.get(type_url, {}).keys())
             for path, left, right in _compare_resource(
+                dataplane,
                 type_url,
-                resource,
                 here.get(type_url, {}).get(resource),
                 there.get(type_url, {}).get(resource),
-                taken_out,
                 facts,
                 outcome,
             )
@@ -73,29 +80,23 @@ def compare(name: str) -> Outcome:
 
 
 def _compare_resource(
-    type_url: str,
-    name: str,
-    ours: Resource | None,
-    kuma: Resource | None,
-    taken_out: frozenset[str],
-    facts: Facts,
-    outcome: Outcome,
+    dataplane: str, type_url: str, ours: Resource | None, kuma: Resource | None, facts: Facts, outcome: Outcome
 ) -> list[Difference]:
     outcome.resources += 1
     if ours is None or kuma is None:
         return [Difference("", ours or ABSENT, kuma or ABSENT)]
-    left, right = canonical(type_url, ours), canonical(type_url, without(kuma, taken_out))
+    left, right = canonical(type_url, ours), canonical(type_url, kuma)
     found = list(differences(left, right))
-    if type_url != CLUSTER:
+    destination = facts.destination(dataplane, type_url, right) if found else None
+    if destination is None:
         return found
     for rule in RULES:
-        if not found:
-            break
-        if rule.applies(facts, name):
+        if found and rule.type_url == type_url and rule.applies(destination):
             left, right = copy.deepcopy(left), copy.deepcopy(right)
-            rule.drop(left, facts, name)
-            rule.drop(right, facts, name)
+            rule.drop(left, destination)
+            rule.drop(right, destination)
             rest = list(differences(left, right))
-            outcome.fired[rule] += rest != found
+            if rest != found:
+                outcome.fired[rule] += 1
             found = rest
     return found

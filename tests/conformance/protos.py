@@ -24,6 +24,9 @@ _MODULES = (
     "envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
     "envoy.extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2",
     "envoy.extensions.health_check.event_sinks.file.v3.file_pb2",
+    "envoy.extensions.retry.host.omit_host_metadata.v3.omit_host_metadata_config_pb2",
+    "envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "envoy.extensions.retry.priority.previous_priorities.v3.previous_priorities_config_pb2",
     "envoy.extensions.upstreams.http.v3.http_protocol_options_pb2",
 )
 

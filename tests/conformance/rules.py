@@ -1,118 +1,116 @@
 # SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where this collection means to differ from Kuma: one named rule per row, README.md has the reasons.
+"""Where this collection means to differ from Kuma: one named rule per difference, README.md has the reasons.
 
-A rule looks at the input alone to say whether it applies to a cluster, and then takes exactly one field out of the
-cluster, on both sides. A rule that never makes a difference in a whole run fails the tests.
+A rule looks at the input alone to say whether it applies to a resource, and then takes exactly one field out of the
+resource, or one condition or its spelling out of `retry_on`, on both sides. A rule that never makes a difference in a
+whole run fails the tests.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
+from .facts import Destination
+from .protos import CLUSTER, LISTENER
 from .recordings import Resource
-
-SERVICE_TAG = "kuma.io/service"
-PROTOCOL_TAG = "kuma.io/protocol"
-
-_SUBSET_CLUSTER = re.compile(r"(.+)-[0-9a-f]{16}\Z")
-
-
-@dataclass
-class Facts:
-    """What the rules ask about the input of a case, worked out from the documents alone."""
-
-    # per service the protocol tag of each of its endpoints, in lower case, None where there is none
-    protocols: dict[str, list[str | None]] = field(default_factory=dict)
-    # every `spec.to[]` of every MeshHealthCheck
-    health_checks: list[Resource] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, documents: tuple[Resource, ...]) -> Facts:
-        facts = cls()
-        for document in documents:
-            if document["type"] == "Dataplane":
-                for inbound in document["networking"].get("inbound", []):
-                    if inbound.get("state", "Ready") == "Ready" and inbound.get("health", {}).get("ready", True):
-                        protocol = inbound["tags"].get(PROTOCOL_TAG)
-                        endpoints = facts.protocols.setdefault(inbound["tags"][SERVICE_TAG], [])
-                        endpoints.append(protocol and protocol.lower())
-            elif document["type"] == "MeshHealthCheck":
-                facts.health_checks.extend(document["spec"].get("to", []))
-        return facts
-
-    def protocols_of(self, cluster: str) -> list[str | None]:
-        return self.protocols.get(self._service(cluster), [])
-
-    def confs_for(self, cluster: str) -> Iterator[Resource]:
-        """The confs that may have gone into the health check of a cluster."""
-        for item in self.health_checks:
-            target = item["targetRef"]
-            if target["kind"] == "Mesh" or target.get("name") == self._service(cluster):
-                yield item.get("default", {})
-
-    def _service(self, cluster: str) -> str:
-        subset = _SUBSET_CLUSTER.match(cluster)
-        return subset[1] if subset and cluster not in self.protocols else cluster
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One difference, by its number in README.md. `drop` gets the canonical cluster."""
+    """One difference, by its number in README.md. `drop` gets the canonical resource, one of the type `type_url`."""
 
     row: int
     name: str
-    applies: Callable[[Facts, str], bool]
-    drop: Callable[[Resource, Facts, str], None]
+    type_url: str
+    applies: Callable[[Destination], bool]
+    drop: Callable[[Resource, Destination], None]
+
+    def __str__(self) -> str:
+        return f"rule {self.row}, {self.name}"
 
 
-def _lacks_protocol_tag(facts: Facts, cluster: str) -> bool:
-    return None in facts.protocols_of(cluster)
+def _lacks_protocol_tag(destination: Destination) -> bool:
+    return None in destination.protocols
 
 
-def _speaks(protocol: str) -> Callable[[Facts, str], bool]:
-    return lambda facts, cluster: set(facts.protocols_of(cluster)) == {protocol}
+def _speaks(protocol: str) -> Callable[[Destination], bool]:
+    return lambda destination: destination.protocols == {protocol}
 
 
-def _sends_or_expects_bytes(facts: Facts, cluster: str) -> bool:
-    return any(conf.get("tcp", {}).keys() & {"send", "receive"} for conf in facts.confs_for(cluster))
+def _speaks_http2(destination: Destination) -> bool:
+    # What http2 and grpc have in common is http2.
+    return "http2" in destination.protocols and destination.protocols <= {"http2", "grpc"}
 
 
-def _headers_with_comma(facts: Facts, cluster: str) -> set[tuple[str, str]]:
+def _is_checked_as_tcp(destination: Destination) -> bool:
+    return any("tcp" in conf for conf in destination.health_checks)
+
+
+def _is_retried_as(section: str) -> Callable[[Destination], bool]:
+    return lambda destination: any(section in conf for conf in destination.retries)
+
+
+def _all(*conditions: Callable[[Destination], bool]) -> Callable[[Destination], bool]:
+    return lambda destination: all(condition(destination) for condition in conditions)
+
+
+def _sends_or_expects_bytes(destination: Destination) -> bool:
+    return any(conf.get("tcp", {}).keys() & {"send", "receive"} for conf in destination.health_checks)
+
+
+def _headers_with_comma(destination: Destination) -> set[tuple[str, str]]:
     return {
         (operation, header["name"])
-        for conf in facts.confs_for(cluster)
+        for conf in destination.health_checks
         for operation, headers in conf.get("http", {}).get("requestHeadersToAdd", {}).items()
         for header in headers
         if "," in header["value"]
     }
 
 
-def _has_headers_with_comma(facts: Facts, cluster: str) -> bool:
-    return bool(_headers_with_comma(facts, cluster))
+def _has_headers_with_comma(destination: Destination) -> bool:
+    return bool(_headers_with_comma(destination))
 
 
-def _drop_health_checks(cluster: Resource, _facts: Facts, _name: str) -> None:
+def _retries_canceled(destination: Destination) -> bool:
+    return any("Canceled" in section.get("retryOn", []) for section in destination.request_retries)
+
+
+def _looks_at_response_headers(destination: Destination) -> bool:
+    return any(section.get("retriableResponseHeaders") for section in destination.request_retries)
+
+
+def _lacks_per_try_timeout(destination: Destination) -> bool:
+    sections = destination.request_retries
+    return bool(sections) and not any("perTryTimeout" in section for section in sections)
+
+
+def _has_maximum_without_base(destination: Destination) -> bool:
+    given = {field for section in destination.request_retries for field in section.get("backOff", {})}
+    return given == {"maxInterval"}
+
+
+def _drop_health_checks(cluster: Resource, _destination: Destination) -> None:
     cluster.pop("healthChecks", None)
 
 
-def _drop_codec(cluster: Resource, _facts: Facts, _name: str) -> None:
+def _drop_codec(cluster: Resource, _destination: Destination) -> None:
     for check in cluster.get("healthChecks", []):
         check.get("httpHealthCheck", {}).pop("codecClientType", None)
 
 
-def _drop_payload_text(cluster: Resource, _facts: Facts, _name: str) -> None:
+def _drop_payload_text(cluster: Resource, _destination: Destination) -> None:
     for check in cluster.get("healthChecks", []):
         tcp = check.get("tcpHealthCheck", {})
         for payload in [*([tcp["send"]] if "send" in tcp else []), *tcp.get("receive", [])]:
             payload.pop("text", None)
 
 
-def _drop_headers_with_comma(cluster: Resource, facts: Facts, name: str) -> None:
-    written = _headers_with_comma(facts, name)
+def _drop_headers_with_comma(cluster: Resource, destination: Destination) -> None:
+    written = _headers_with_comma(destination)
     for check in cluster.get("healthChecks", []):
         http = check.get("httpHealthCheck", {})
         if "requestHeadersToAdd" in http:
@@ -125,18 +123,76 @@ def _operation_and_name(header: Resource) -> tuple[str, str]:
     return ("set" if overwrites else "add", header["header"]["key"])
 
 
+def _filters(listener: Resource) -> Iterator[Resource]:
+    for chain in listener.get("filterChains", []):
+        for one in chain.get("filters", []):
+            yield one["typedConfig"]
+
+
+def _actions(listener: Resource) -> Iterator[Resource]:
+    for one in _filters(listener):
+        for host in one.get("routeConfig", {}).get("virtualHosts", []):
+            for route in host.get("routes", []):
+                yield route.get("route", {})
+
+
+def _retry_policies(listener: Resource) -> Iterator[Resource]:
+    return (action["retryPolicy"] for action in _actions(listener) if "retryPolicy" in action)
+
+
+def _drop_attempts(listener: Resource, _destination: Destination) -> None:
+    for one in _filters(listener):
+        one.pop("maxConnectAttempts", None)
+
+
+def _drop_retry_policy(listener: Resource, _destination: Destination) -> None:
+    for action in _actions(listener):
+        action.pop("retryPolicy", None)
+
+
+def _drop_per_try_timeout(listener: Resource, _destination: Destination) -> None:
+    for policy in _retry_policies(listener):
+        policy.pop("perTryTimeout", None)
+
+
+def _drop_base_interval(listener: Resource, _destination: Destination) -> None:
+    for policy in _retry_policies(listener):
+        policy.get("retryBackOff", {}).pop("baseInterval", None)
+
+
+def _drop_retriable_headers(listener: Resource, _destination: Destination) -> None:
+    for policy in _retry_policies(listener):
+        conditions = policy.get("retryOn", "").split(",")
+        policy["retryOn"] = ",".join(one for one in conditions if one != "retriable-headers")
+
+
+def _drop_spelling_of_cancelled(listener: Resource, _destination: Destination) -> None:
+    for policy in _retry_policies(listener):
+        conditions = policy.get("retryOn", "").split(",")
+        policy["retryOn"] = ",".join("cancelled" if one == "canceled" else one for one in conditions)
+
+
+_UNTAGGED_CHECKED = _all(_lacks_protocol_tag, _is_checked_as_tcp)
+_UNTAGGED_RETRIED = _all(_lacks_protocol_tag, _is_retried_as("tcp"))
+_HTTP2_RETRIED = _all(_speaks_http2, _is_retried_as("http"))
+_KAFKA_CHECKED = _all(_speaks("kafka"), _is_checked_as_tcp)
+_KAFKA_RETRIED = _all(_speaks("kafka"), _is_retried_as("tcp"))
+
 RULES = (
-    Rule(6, "a service without a protocol tag speaks tcp", _lacks_protocol_tag, _drop_health_checks),
-    Rule(7, "bytes of tcp checks are what the base64 stands for", _sends_or_expects_bytes, _drop_payload_text),
-    Rule(8, "header values with commas are sent as written", _has_headers_with_comma, _drop_headers_with_comma),
-    Rule(9, "http checks of mesh services speak HTTP/2", _speaks("http"), _drop_codec),
-    Rule(24, "kafka services are checked by the tcp section", _speaks("kafka"), _drop_health_checks),
+    Rule(2, "Canceled is spelled as Envoy knows it", LISTENER, _retries_canceled, _drop_spelling_of_cancelled),
+    Rule(3, "response headers are looked at", LISTENER, _looks_at_response_headers, _drop_retriable_headers),
+    Rule(4, "a try times out after 15s by default", LISTENER, _lacks_per_try_timeout, _drop_per_try_timeout),
+    Rule(5, "requests to http2 services are retried", LISTENER, _HTTP2_RETRIED, _drop_retry_policy),
+    Rule(6, "services without a protocol tag have tcp checks", CLUSTER, _UNTAGGED_CHECKED, _drop_health_checks),
+    Rule(6, "services without a protocol tag have tcp attempts", LISTENER, _UNTAGGED_RETRIED, _drop_attempts),
+    Rule(7, "bytes of tcp checks are what the base64 stands for", CLUSTER, _sends_or_expects_bytes, _drop_payload_text),
+    Rule(8, "header values are sent as written", CLUSTER, _has_headers_with_comma, _drop_headers_with_comma),
+    Rule(9, "http checks of mesh services speak HTTP/2", CLUSTER, _speaks("http"), _drop_codec),
+    Rule(22, "a back-off has a base interval", LISTENER, _has_maximum_without_base, _drop_base_interval),
+    Rule(24, "kafka services have tcp checks", CLUSTER, _KAFKA_CHECKED, _drop_health_checks),
+    Rule(24, "kafka services have tcp attempts", LISTENER, _KAFKA_RETRIED, _drop_attempts),
 )
 
-
-# What this collection does not support yet: documents of these kinds are taken out of the input, and the fields that
-# they make are taken out of Kuma's answer.
-TAKEN_OUT: dict[str, frozenset[str]] = {"MeshRetry": frozenset({"retryPolicy", "maxConnectAttempts"})}
 
 # Cases that cannot be compared yet, by what they need. Each of these must still be refused by `api.load`.
 NOT_YET: dict[str, Callable[[Resource], bool]] = {
@@ -146,10 +202,16 @@ NOT_YET: dict[str, Callable[[Resource], bool]] = {
 }
 
 
-def without(value: Any, fields: frozenset[str]) -> Any:
-    """A copy of the value without the members of these names, however deep."""
-    if isinstance(value, dict):
-        return {key: without(member, fields) for key, member in value.items() if key not in fields}
-    if isinstance(value, list):
-        return [without(member, fields) for member in value]
-    return value
+def _base_intervals_of_zero(document: Resource) -> Iterator[str]:
+    items = document["spec"].get("to", []) if document["type"] == "MeshRetry" else []
+    for index, item in enumerate(items):
+        for section in ("http", "grpc"):
+            interval = item.get("default", {}).get(section, {}).get("backOff", {}).get("baseInterval")
+            if interval is not None and not re.search("[1-9]", interval):
+                yield f"spec.to[{index}].default.{section}.backOff.baseInterval"
+
+
+# Cases that are refused here on purpose and by Kuma not, by the row that says so. Each gives the places in a document.
+REFUSED: dict[str, Callable[[Resource], Iterator[str]]] = {
+    "row 23, a base interval of zero": _base_intervals_of_zero,
+}

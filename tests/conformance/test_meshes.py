@@ -9,13 +9,15 @@ from collections.abc import Callable
 
 import pytest
 
-from .comparison import compare, load, not_yet
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings import Severity
+
+from .comparison import COMPARED, compare, load, not_yet, refused
 from .conftest import FIGURE
 from .recordings import cases
-from .rules import NOT_YET, RULES, TAKEN_OUT, Rule
+from .rules import NOT_YET, REFUSED, RULES, Rule
 
-COMPARED = [name for name, case in cases().items() if not not_yet(case)]
 LEFT_OUT = [name for name, case in cases().items() if not_yet(case)]
+ON_PURPOSE = [name for name, case in cases().items() if refused(case)]
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -30,7 +32,7 @@ def test_equals_kuma(name: str, record_property: Callable[[str, object], None]) 
     record_property(f"{FIGURE}{group} dataplanes equal", len(outcome.differences))
     record_property(f"{FIGURE}{group} resources equal", outcome.resources)
     for rule, count in outcome.fired.items():
-        record_property(f"{FIGURE}{group} resources equal by rule {rule.row}, {rule.name}", count)
+        record_property(f"{FIGURE}{group} resources equal by {rule}", count)
 
 
 @pytest.mark.parametrize("name", LEFT_OUT)
@@ -39,7 +41,7 @@ def test_what_is_left_out_is_refused(name: str) -> None:
     assert load(cases()[name]).errors, f"{name} can be compared now: take '{not_yet(cases()[name])}' out of NOT_YET"
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"row {rule.row}")
+@pytest.mark.parametrize("rule", RULES, ids=str)
 def test_every_rule_takes_a_difference_away(rule: Rule) -> None:
     fired = sum((compare(name).fired for name in COMPARED), Counter[Rule]())
 
@@ -51,6 +53,14 @@ def test_every_reason_leaves_a_case_out(reason: str) -> None:
     assert any(any(map(NOT_YET[reason], case.documents)) for case in cases().values())
 
 
-@pytest.mark.parametrize("kind", TAKEN_OUT)
-def test_every_kind_that_is_taken_out_is_there(kind: str) -> None:
-    assert any(document["type"] == kind for case in cases().values() for document in case.documents)
+@pytest.mark.parametrize("name", ON_PURPOSE)
+def test_what_is_refused_on_purpose_is_refused_for_that(name: str) -> None:
+    case = cases()[name]
+    errors = [finding.path for finding in load(case).findings if finding.severity is Severity.ERROR]
+
+    assert sorted(errors) == sorted(refused(case))
+
+
+@pytest.mark.parametrize("reason", REFUSED)
+def test_every_reason_to_refuse_has_a_case(reason: str) -> None:
+    assert any(any(REFUSED[reason](document)) for case in cases().values() for document in case.documents)

@@ -11,6 +11,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -150,6 +151,55 @@ def test_findings_about_the_inventory_point_into_it(site):
     assert "networking.inbaund: unknown field; did you mean 'inbound'? (inventory host db-1)" in output
 
 
+# --- explain
+
+
+def fenced(page: str, language: str) -> list[str]:
+    """The blocks of one language on a page of the documentation."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_explain_prints_what_the_page_about_ansible_shows(site):
+    page = "docs/using-with-ansible.md"
+    (retries,) = [block for block in fenced(page, "yaml") if block.startswith("type: MeshRetry")]
+    (session,) = [block for block in fenced(page, "console") if "meshsmith.universal.explain" in block]
+    shutil.rmtree(site.directory / "mesh")
+    (site.directory / "mesh").mkdir()
+    (site.directory / "mesh" / "shop.yaml").write_text(fenced("README.md", "yaml")[0])
+    (site.directory / "mesh" / "retries.yaml").write_text(retries)
+    inventory = {"mesh": {"hosts": {"web-1": {}, "backend-1": {}}}}
+    (site.directory / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    command, shown = session.removeprefix("$ ").split("\n…\n")
+    for options in ((), ("--check",)):
+        output = site.run(*command.split(), *options)
+        assert shown in output
+        assert changed(output) == 0
+
+
+def test_explain_can_be_asked_about_one_service_of_one_dataplane(site):
+    options = ["-e", "mesh_explain_dataplane=web"]
+    assert "healthChecks[0].interval of cluster backend" in site.playbook("meshsmith.universal.explain", *options)
+    subset = json.dumps({"mesh_explain_service": {"kuma.io/service": "backend"}})
+    assert '"web -> backend (http, ' in site.playbook("meshsmith.universal.explain", *options, "-e", subset)
+    options += ["-e", "mesh_explain_service=backent"]
+    output = site.playbook("meshsmith.universal.explain", *options, fails=True)
+    assert "has no outbound for the service 'backent'; did you mean 'backend'?" in output
+    assert "failed: set mesh_explain_dataplane" in site.playbook("meshsmith.universal.explain", fails=True)
+
+
+def test_each_host_of_a_play_explains_its_own_dataplane(site):
+    inventory = {"mesh": {"hosts": {name: {} for name in ("web", "backend-1", "backend-2")}}}
+    (site.directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
+    output = site.play(
+        {"meshsmith.universal.explain": {"mesh": "mesh"}, "register": "explained"},
+        {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} is {{ explained.dataplane }}"}},
+        hosts="mesh",
+        options=("-i", "hosts.yml", "--limit", "web,backend-2"),
+    )
+    assert '"web is web"' in output
+    assert '"backend-2 is backend-2"' in output
+
+
 # --- compile
 
 
@@ -266,6 +316,14 @@ def test_vaulted_values_reach_the_artifact_and_no_output(site, vaulted):
     assert json.loads(artifact)["sensitive"] is True
 
 
+def test_vaulted_values_are_not_explained(site, vaulted):
+    options = (*vaulted, "-vvv", "-e", "mesh_explain_dataplane=web")
+    output = site.playbook("meshsmith.universal.explain", *options)
+    assert "http.requestHeadersToAdd" in output
+    assert "(hidden)" in output
+    assert SECRET not in output
+
+
 def test_vaulted_files_are_read_and_their_content_is_not_shown(site):
     (site.directory / "password").write_text("open sesame")
     file = site.directory / "mesh" / "policies" / "backend.yaml"
@@ -276,6 +334,9 @@ def test_vaulted_files_are_read_and_their_content_is_not_shown(site):
     assert "cluster backend (hidden)" in output
     assert "s3cret" not in output
     assert "/s3cret" in (site.artifacts / "default" / "web.json").read_text()
+    output = site.playbook("meshsmith.universal.explain", *options, "-e", "mesh_explain_dataplane=web")
+    assert "http.path: (hidden)" in output
+    assert "s3cret" not in output
 
 
 def test_without_the_password_it_is_said_which_file(site, vaulted):
@@ -311,6 +372,9 @@ def test_results_are_never_templates(site):
     )
     assert "42" not in (site.directory / "out.json").read_text()
     assert (site.directory / "out.json").read_text().count("/{{ 6 * 7 }}") >= 3, output
+    output = site.playbook("meshsmith.universal.explain", "-e", "mesh_explain_dataplane=web", "-vv")
+    assert "http.path: /{{ 6 * 7 }}" in output
+    assert "/42" not in output
 
 
 def test_documents_in_a_variable_are_a_mesh(site):

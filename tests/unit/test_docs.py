@@ -57,7 +57,9 @@ class Block:
 
     @property
     def is_mesh(self) -> bool:
-        return self.language == "yaml" and all(isinstance(one, dict) and "type" in one for one in self._documents())
+        return self.language == "yaml" and all(
+            isinstance(one, dict) and one.keys() & {"type", "apiVersion"} for one in self._documents()
+        )
 
     @property
     def is_playbook(self) -> bool:
@@ -233,7 +235,7 @@ def test_the_page_of_findings_is_the_table_of_codes() -> None:
     assert page == generate.findings_page(), "docs/findings.md is stale: run `python docs/generate.py`"
 
 
-@pytest.mark.parametrize("kind", ["mesh", "dataplane", "meshhealthcheck"])
+@pytest.mark.parametrize("kind", ["mesh", "dataplane", "meshhealthcheck", "meshretry"])
 def test_the_page_of_a_kind_names_every_field(kind: str) -> None:
     text = (ROOT / "docs" / "kinds" / f"{kind}.md").read_text(encoding="utf-8")
     words = {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", code)}

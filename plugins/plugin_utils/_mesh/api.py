@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from . import check, index, lint, source
+from . import check, hints, index, lint, source
 from .decode import decode
-from .envoy import tokens
-from .explain import as_data
+from .envoy import listener, tokens
+from .explain import as_data, destination_as_data
+from .explain import text as explanation_text
 from .findings import Finding, Severity, did_you_mean
 from .kinds import POLICY_KINDS
-from .model.dataplane import SERVICE_TAG, Dataplane
+from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
 from .proxy import Compiler, Target
 from .release import Release, Serialiser
+from .routes import Destination
 from .source import Document
 
 __all__ = [
@@ -30,10 +32,13 @@ __all__ = [
     "compile_release",
     "document",
     "effective",
+    "explain",
+    "explanation_text",
     "find_dataplane",
     "health_checks",
     "load",
     "matched_policies",
+    "retry_policy",
 ]
 
 
@@ -69,7 +74,7 @@ class Universe:
 
     findings: tuple[Finding, ...]
     indexes: Mapping[str, index.Index]
-    _compiled: dict[str, _Compiled] = field(default_factory=dict, repr=False)
+    _compiled: Mapping[str, _Compiled] = field(repr=False)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -80,11 +85,9 @@ class Universe:
         return tuple(DataplaneId(mesh, name) for mesh, one in self.indexes.items() for name in one.dataplanes)
 
     def compiled(self, mesh: str) -> _Compiled:
-        """The compiler of a mesh, made when it is first asked for. MeshError if the input has errors."""
+        """The compiler of a mesh. MeshError if the input has errors."""
         if self.errors:
             raise MeshError("\n".join(str(one) for one in self.errors), self.findings)
-        if mesh not in self._compiled:
-            self._compiled[mesh] = _Compiled(Compiler(self.indexes[mesh]))
         return self._compiled[mesh]
 
     def dataplane(self, dataplane: DataplaneId) -> Dataplane:
@@ -119,17 +122,20 @@ def load(
             found += parsed
             findings += broken
     resources, undecoded = decode(found)
-    findings += [*undecoded, *check.duplicates(resources)]
+    findings += [*undecoded, *check.duplicates(resources), *hints.apply(resources)]
     indexes = index.build(resources)
+    compiled: dict[str, _Compiled] = {}
     if not any(one.severity is Severity.ERROR for one in findings):
         # What refers to a resource that did not decode would only be blamed for its absence.
         findings += check.meshes(resources)
-        for one in indexes.values():
-            findings += check.dataplanes(one)
+        for mesh, one in indexes.items():
+            compiled[mesh] = _Compiled(Compiler(one))
+            findings += [*check.dataplanes(one), *lint.protocols(one), *lint.targets(one)]
+            findings += lint.policies(compiled[mesh].compiler)
     findings += lint.meshes(resources.meshes)
     findings += lint.workloads(resources.dataplanes)
     findings += lint.kafka(resources.dataplanes)
-    return Universe(tuple(sorted(findings, key=lambda one: one.sort_key)), indexes)
+    return Universe(tuple(sorted(findings, key=lambda one: one.sort_key)), indexes, compiled)
 
 
 def find_dataplane(universe: Universe, name: str, mesh: str | None = None) -> DataplaneId:
@@ -184,12 +190,38 @@ def health_checks(
     """Envoy `health_checks` of the cluster through which a dataplane reaches a service, or its subset with `tags`."""
     compiler = universe.compiled(dataplane.mesh).compiler
     resource = universe.dataplane(dataplane)
-    goal = compiler.destination(dict(sorted({**(tags or {}), SERVICE_TAG: service}.items())))
+    goal = compiler.destination(_destination_tags(service, tags))
     effects = compiler.effects(compiler.select(resource), service)
     placed = compiler.outbound_cluster(goal, compiler.index.service(service), effects)
     values = {tokens.SOURCE_TAGS: tokens.source_tags(resource.tag_set())}
     checks: list[dict[str, Any]] = tokens.fill(placed.fragment.resource().get("healthChecks", []), values)
     return checks
+
+
+def retry_policy(
+    universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Envoy `retry_policy` of the route through which a dataplane reaches a service, or its subset with `tags`.
+
+    Of a service that is proxied as TCP `{"maxConnectAttempts": …}`; empty where nothing is tried again.
+    """
+    compiler = universe.compiled(dataplane.mesh).compiler
+    wanted = _destination_tags(service, tags)
+    effects = compiler.effects(compiler.select(universe.dataplane(dataplane)), service)
+    # What a listener says about retries does not depend on where it listens.
+    anywhere = Outbound("127.0.0.1", 1, wanted, ())
+    goal = compiler.destination(wanted)
+    placed = compiler.outbound_listener(anywhere, compiler.index.service(service), goal, effects, DEFAULT_TARGET)
+    resource = placed.fragment.resource()
+    for action in listener.route_actions(resource):
+        policy: dict[str, Any] = action.get("retryPolicy", {})
+        return policy
+    proxies = listener.filters_of(resource, listener.TCP_PROXY)
+    return {key: proxy[key] for proxy in proxies for key in ("maxConnectAttempts",) if key in proxy}
+
+
+def _destination_tags(service: str, tags: Mapping[str, str] | None) -> dict[str, str]:
+    return dict(sorted({**(tags or {}), SERVICE_TAG: service}.items()))
 
 
 def effective(universe: Universe, kind: str, dataplane: DataplaneId, service: str) -> dict[str, Any]:
@@ -205,3 +237,40 @@ def effective(universe: Universe, kind: str, dataplane: DataplaneId, service: st
     selection = next(one for one in selections if one.rules.kind.name == kind)
     merged = selection.merged(service)
     return {"conf": {}, "fields": {}} if merged is None else as_data(merged, selection.layers(service))
+
+
+def explain(
+    universe: Universe,
+    dataplane: DataplaneId,
+    service: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    target: Target = DEFAULT_TARGET,
+) -> dict[str, Any]:
+    """Every field of every kind for the destinations of a dataplane, or for one of them.
+
+    `{"mesh": …, "dataplane": …, "destinations": […]}`, of each destination `service`, `tags` of a subset, `protocol`,
+    `cluster`, the number of `endpoints`, `outbounds` as `address:port`, and by name under `kinds` what `effective` has,
+    with two more members in each field: `envoy`, a list of `{"resource": …, "field": …}`, and `no_effect`, a reason or
+    null. MeshError for a service that the dataplane has no outbound for.
+    """
+    compiler = universe.compiled(dataplane.mesh).compiler
+    resource = universe.dataplane(dataplane)
+    outbounds: dict[Destination, list[Outbound]] = {}
+    for outbound in resource.outbounds:
+        outbounds.setdefault(compiler.destination(outbound.tags), []).append(outbound)
+    if service is not None:
+        wanted = None if tags is None else compiler.destination(_destination_tags(service, tags))
+        found = {goal: those for goal, those in outbounds.items() if goal.service == service and wanted in (None, goal)}
+        if not found:
+            known = [goal.service for goal in outbounds]
+            hint = "" if service in known else did_you_mean(service, known)
+            subset = " with these tags" if service in known else ""
+            raise MeshError(f"dataplane '{dataplane.name}' has no outbound for the service '{service}'{subset}{hint}")
+        outbounds = found
+    return {
+        "mesh": dataplane.mesh,
+        "dataplane": dataplane.name,
+        "destinations": [
+            destination_as_data(compiler, resource, goal, those, target) for goal, those in outbounds.items()
+        ],
+    }

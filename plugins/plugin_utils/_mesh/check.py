@@ -50,6 +50,7 @@ def duplicates(resources: Resources) -> Iterator[Finding]:
     named: list[tuple[str, str, str, Document]] = [("Mesh", "", mesh.name, mesh.document) for mesh in resources.meshes]
     named += [("Dataplane", one.mesh, one.name, one.document) for one in resources.dataplanes]
     named += [(policy.kind, policy.mesh, policy.name, policy.document) for policy in resources.policies]
+    named += [("Service", one.namespace, one.name, one.document) for one in resources.services]
     for kind, mesh, name, document in sorted(named, key=lambda one: (one[3].file, one[3].index)):
         first = seen.setdefault((kind, mesh, name), document)
         if first is not document:

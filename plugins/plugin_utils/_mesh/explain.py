@@ -1,19 +1,32 @@
 # SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which policy set which field, and which ones lost."""
+"""Which policy set which field, which ones lost and why, and what became of the field in Envoy.
+
+What a field becomes in Envoy is found out, not written down: the resource is built once more without the field, where
+that makes no difference with another value, and compared. So it is true for every kind.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
-from .findings import format_path
-from .merge import SECTION, Layer, Merged, leaves
-from .model import field_name
+from .envoy import files
+from .findings import Path, format_path
+from .fragments import ClusterKey, OutboundKey
+from .kinds.policy_kind import PolicyKind, Situation
+from .merge import SECTION, Layer, Merged, Selection, leaves
+from .model import StringMap, field_name
+from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
 from .model.duration import Duration
+from .protocol import Protocol
+from .proxy import Compiler, Target
+from .routes import Destination
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +56,11 @@ def as_data(merged: Merged, layers: list[Layer]) -> dict[str, Any]:
         "fields": {
             path: {
                 "value": plain(field.value),
-                "policy": _policy(field.winner),
-                "losers": [{**_policy(layer), "value": plain(value)} for layer, value in field.losers],
+                "policy": _policy(field.winner, path),
+                "losers": [
+                    {**_policy(layer, path), "value": plain(value), "why": _why(layer, field.winner)}
+                    for layer, value in field.losers
+                ],
             }
             for path, field in field_origins(merged, layers).items()
         },
@@ -60,6 +76,8 @@ def plain(value: object) -> Any:
     if is_dataclass(value):
         members = {field_name(one.name): getattr(value, one.name) for one in fields(value)}
         return {name: plain(member) for name, member in members.items() if member is not None}
+    if isinstance(value, StringMap):
+        return dict(value)
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     if isinstance(value, bytes):
@@ -69,13 +87,218 @@ def plain(value: object) -> Any:
     return value
 
 
-def _policy(layer: Layer) -> Mapping[str, object]:
+def _policy(layer: Layer, path: str) -> dict[str, object]:
+    """Where a layer sets a field."""
     document = layer.policy.document
-    position = document.position(layer.item.path)
+    at: Path = (*layer.item.path, *path.split("."))
+    position = document.position(at)
     return {
         "kind": layer.policy.kind,
         "name": layer.policy.name,
         "file": document.file,
         "line": position[0] if position else None,
-        "path": format_path(layer.item.path),
+        "path": format_path(document.as_written(at)),
     }
+
+
+def _why(loser: Layer, winner: Layer) -> str:
+    """Why one layer lost against another (Kuma 2.7, `matchers/dataplane.go`, `rules.go`)."""
+    low, high = loser.policy, winner.policy
+    if low is high:
+        return "another item of `to` stands later in the same policy"
+    if low.target_ref.kind is not high.target_ref.kind:
+        return f"less specific: its targetRef is of kind {low.target_ref.kind.value}, not {high.target_ref.kind.value}"
+    if low.origin is not high.origin:
+        return f"its origin is {low.origin.value or 'not given'}, and {high.origin.value or 'none'} counts more"
+    return f"order: of equals the first name wins, and '{high.name}' comes before '{low.name}'"
+
+
+# --- what Envoy makes of it
+
+
+_Change = Callable[[object], object]
+
+
+class _Resources:
+    """The resources of one destination, built of other configurations than the merged ones."""
+
+    def __init__(self, keys: list[Any]) -> None:
+        # Of the cluster and the listeners, each with its `confs`.
+        self._keys: list[ClusterKey | OutboundKey] = keys
+        self._built = list(self._build(lambda _kind, conf: conf))
+
+    def _build(self, change: Callable[[PolicyKind, Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for key in self._keys:
+            resource = (
+                key._replace(confs=tuple((kind, change(kind, conf)) for kind, conf in key.confs)).fragment().resource()
+            )
+            if isinstance(key, ClusterKey):
+                yield f"cluster {key.name}", resource
+            else:
+                listener, routes = files.split_listener(resource, lambda name: name)
+                yield f"listener {listener['name']}", listener
+                yield from (
+                    (f"route {route['name']} of listener {listener['name']}", route) for route in routes.values()
+                )
+
+    def touched(self, kind: PolicyKind, path: str) -> list[dict[str, str]]:
+        """The fields of Envoy that depend on a field of a kind's configuration."""
+        found: dict[tuple[str, str], None] = {}
+        for change in (_removed, _other):
+            changed = self._build(partial(_changed, kind, path.split("."), change))
+            for (name, before), (_name, after) in zip(self._built, changed, strict=True):
+                found.update({(name, format_path(at)): None for at in _differences(before, after, ())})
+            if found:
+                break
+        return [{"resource": resource, "field": field} for resource, field in found]
+
+
+def _other(value: object) -> object:
+    """A value that differs."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, Duration):
+        return Duration(value.nanoseconds + 1_000_000_000)
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, Decimal):
+        return value - 1 if value >= 1 else value + 1
+    if isinstance(value, str):
+        return value + "x"
+    if isinstance(value, bytes):
+        return value + b"x"
+    return value[:-1] if isinstance(value, tuple) else None
+
+
+def _removed(_value: object) -> None:
+    """Nothing, in place of a value."""
+
+
+def _changed(kind: PolicyKind, path: list[str], change: _Change, other: PolicyKind, conf: Any) -> Any:
+    """A configuration with one field changed, where it is that of the kind."""
+    return _with(conf, path, change) if other is kind else conf
+
+
+def _with(conf: Any, path: list[str], change: _Change) -> Any:
+    name = next(one.name for one in fields(conf) if field_name(one.name) == path[0])
+    value = getattr(conf, name)
+    return replace(conf, **{name: change(value) if len(path) == 1 else _with(value, path[1:], change)})
+
+
+def _differences(before: Any, after: Any, at: Path) -> Iterator[Path]:
+    if before == after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            if key in before and key in after:
+                yield from _differences(before[key], after[key], (*at, key))
+            else:
+                yield (*at, key)
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for index, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from _differences(one, other, (*at, index))
+    else:
+        yield at
+
+
+# --- a destination
+
+
+def destination_as_data(
+    compiler: Compiler, dataplane: Dataplane, goal: Destination, outbounds: list[Outbound], target: Target
+) -> dict[str, Any]:
+    """One destination of a dataplane, reached through `outbounds`: what every kind says for it, field by field."""
+    service = compiler.index.service(goal.service)
+    situation = compiler.situation(goal, service)
+    selections = compiler.select(dataplane)
+    effects = compiler.effects(selections, service.name)
+    resources = _Resources(
+        [
+            compiler.outbound_cluster(goal, service, effects).fragment.key,
+            *(compiler.outbound_listener(one, service, goal, effects, target).fragment.key for one in outbounds),
+        ]
+    )
+    return {
+        "service": goal.service,
+        "tags": dict(goal.subset),
+        "protocol": service.protocol.value,
+        "cluster": goal.cluster,
+        "endpoints": situation.endpoints,
+        "outbounds": [f"{outbound.address}:{outbound.port}" for outbound in outbounds],
+        "kinds": {
+            selection.rules.kind.name: _kind_as_data(selection, service.name, merged, situation, resources)
+            for selection in selections
+            if (merged := selection.merged(service.name)) is not None
+        },
+    }
+
+
+def _kind_as_data(
+    selection: Selection, service: str, merged: Merged, situation: Situation, resources: _Resources
+) -> dict[str, Any]:
+    kind = selection.rules.kind
+    data = as_data(merged, selection.layers(service))
+    offered = situation.protocol is not Protocol.UNKNOWN
+    problems = kind.unused(merged.conf, situation) if offered else ()
+    unused = {".".join(map(str, problem.path)): problem.message for problem in problems}
+    otherwise = f"has no effect: {'nothing in Envoy depends on it here' if offered else 'nobody offers the service'}"
+    for path, field in data["fields"].items():
+        section = _is_section(path, data["fields"])
+        field["envoy"] = [] if section else resources.touched(kind, path)
+        untouched = None if section or field["envoy"] else otherwise
+        field["no_effect"] = _reason(path, unused) or untouched
+    return data
+
+
+def _is_section(path: str, fields_: Mapping[str, Any]) -> bool:
+    """Whether other fields stand below this one, so that it is nothing by itself."""
+    return any(other.startswith(f"{path}.") for other in fields_)
+
+
+def _reason(path: str, unused: Mapping[str, str]) -> str | None:
+    """Why a kind says that a field, or a section that holds it, does nothing."""
+    for candidate, message in unused.items():
+        if path == candidate or path.startswith(f"{candidate}."):
+            return message
+    return None
+
+
+def text(explanation: Mapping[str, Any]) -> str:
+    """An explanation for people: each field with its value, where it comes from, what it became and whom it beat."""
+    lines = []
+    for one in explanation["destinations"]:
+        tags = "".join(f", {key}={value}" for key, value in one["tags"].items() if key != SERVICE_TAG)
+        many = "endpoint" if one["endpoints"] == 1 else "endpoints"
+        at = ", ".join(one["outbounds"])
+        lines.append(
+            f"{explanation['dataplane']} -> {one['service']}{tags} "
+            f"({one['protocol']}, {one['endpoints']} {many}, at {at})"
+        )
+        if not one["kinds"]:
+            lines.append("  no policy applies")
+        for kind, data in one["kinds"].items():
+            lines.append(f"  {kind}")
+            for path, field in data["fields"].items():
+                if not _is_section(path, data["fields"]):
+                    lines += _field_lines(path, field)
+    return "\n".join(lines) or f"{explanation['dataplane']} has no outbounds"
+
+
+def _field_lines(path: str, field: Mapping[str, Any]) -> Iterator[str]:
+    yield f"    {path}: {_short(field['value'])}"
+    yield f"      from {_where(field['policy'])}"
+    for touched in field["envoy"]:
+        yield f"      is {touched['field']} of {touched['resource']}"
+    if field["no_effect"]:
+        yield f"      {field['no_effect']}"
+    for loser in reversed(field["losers"]):
+        yield f"      instead of {_short(loser['value'])} from {_where(loser)}: {loser['why']}"
+
+
+def _short(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list | bool) else str(value)
+
+
+def _where(policy: Mapping[str, Any]) -> str:
+    line = f":{policy['line']}" if policy["line"] is not None else ""
+    return f"{policy['kind']} {policy['name']} ({policy['file']}{line})"

@@ -114,11 +114,13 @@ def format_path(path: Path) -> str:
     return text
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'interval'?`, or the empty string when nothing comes close."""
-    by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), sorted(by_lower), n=1, cutoff=0.6)
-    return f"; did you mean '{by_lower[close[0]]}'?" if close else ""
+def did_you_mean(word: str, known: Iterable[str], most: int = 1) -> str:
+    """`; did you mean 'interval'?`, or the empty string when nothing comes close. At most `most` names."""
+    by_lower: dict[str, str] = {}
+    for name in known:
+        by_lower.setdefault(name.lower(), name)
+    close = difflib.get_close_matches(word.lower(), sorted(by_lower), n=most, cutoff=0.6)
+    return f"; did you mean {' or '.join(repr(by_lower[one]) for one in close)}?" if close else ""
 
 
 UNREADABLE = code(
@@ -156,6 +158,12 @@ NOT_REPRESENTABLE = code(
     Severity.ERROR,
     "a value has no place in a resource",
     "Resources consist of mappings with string keys, lists, strings, finite numbers, booleans and null.",
+)
+NO_EFFECT = code(
+    "MESH054",
+    Severity.WARNING,
+    "a setting has no effect wherever it applies",
+    "Take it out, or correct what keeps it from having one; the message says what that is.",
 )
 NOT_A_MAPPING = code(
     "MESH007",

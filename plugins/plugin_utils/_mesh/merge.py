@@ -138,16 +138,17 @@ class Selection:
 
     def layers(self, service: str) -> list[Layer]:
         """The layers that concern a service, low to high."""
-        return [self.rules.layer(position) for position in self._positions(service)]
+        return [self.rules.layer(position) for position in self.positions(service)]
 
     def merged(self, service: str) -> Merged | None:
         """What the policies say for the service (Kuma: the rule that `Compute` finds); None for nothing."""
         if service not in self._merged:
-            positions = self._positions(service)
+            positions = self.positions(service)
             self._merged[service] = self.rules.merge(positions) if positions else None
         return self._merged[service]
 
-    def _positions(self, service: str) -> tuple[int, ...]:
+    def positions(self, service: str) -> tuple[int, ...]:
+        """The positions of the layers that concern a service, low to high."""
         own = self._special.get(service)
         return tuple(sorted(self._general + own) if own else self._general)
 

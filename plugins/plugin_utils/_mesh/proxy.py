@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .envoy import tokens, type_urls
+from .envoy.endpoint import Endpoint
 from .fragments import ClusterKey, EndpointsKey, Fragment, InboundKey, KindsConfs, OutboundKey
 from .index import Index, Service
 from .kinds import POLICY_KINDS
-from .kinds.policy_kind import Kinds, PolicyKind
+from .kinds.policy_kind import Kinds, PolicyKind, Situation
 from .merge import Layer, Merged, Rules, Selection
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound, Tags
+from .model.duration import Duration
 from .protocol import Protocol
 from .routes import Destination, destination
+
+# The timeout of a route as long as nothing sets one.
+_NO_TIMEOUT = Duration(0)
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class Compiler:
         for outbound, service in self._in_order(dataplane):
             goal = self.destination(outbound.tags)
             effects = self.effects(selections, service.name)
-            listening = self._outbound_listener(outbound, service, goal, effects, target)
+            listening = self.outbound_listener(outbound, service, goal, effects, target)
             listeners[listening.fragment.name] = listening
             clusters[goal.cluster] = self.outbound_cluster(goal, service, effects)
             endpoints[goal.cluster] = self._endpoints(goal, service)
@@ -144,6 +149,13 @@ class Compiler:
             )
         return effects
 
+    def situation(self, goal: Destination, service: Service) -> Situation:
+        """What opinions of kinds about a destination depend on."""
+        return Situation(service.protocol, len(self._endpoints_of(goal, service)), _NO_TIMEOUT)
+
+    def _endpoints_of(self, goal: Destination, service: Service) -> tuple[Endpoint, ...]:
+        return service.subset(dict(goal.subset)) if goal.subset else service.endpoints
+
     def outbound_cluster(self, goal: Destination, service: Service, effects: Effects) -> Placed:
         """The cluster of a destination with the effects of policies on it."""
         lookup = ("cluster", goal, effects.on_cluster)
@@ -157,13 +169,14 @@ class Compiler:
         lookup = ("endpoints", goal)
         placed = self._placed.get(lookup)
         if placed is None:
-            found = service.subset(dict(goal.subset)) if goal.subset else service.endpoints
-            placed = self._placed[lookup] = Placed(self._fragment(EndpointsKey(goal.cluster, found)), ())
+            key = EndpointsKey(goal.cluster, self._endpoints_of(goal, service))
+            placed = self._placed[lookup] = Placed(self._fragment(key), ())
         return placed
 
-    def _outbound_listener(
+    def outbound_listener(
         self, outbound: Outbound, service: Service, goal: Destination, effects: Effects, target: Target
     ) -> Placed:
+        """The listener through which the application reaches a destination, with the effects of policies on it."""
         kafka_filter = target.envoy_has_kafka and service.protocol is Protocol.KAFKA
         lookup = ("listener", outbound.address, outbound.port, goal, kafka_filter, effects.on_listener)
         placed = self._placed.get(lookup)

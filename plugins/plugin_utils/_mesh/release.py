@@ -105,7 +105,7 @@ class Serialiser:
     def __init__(self) -> None:
         self._pieces: dict[Fragment, _Piece] = {}
         self._bootstraps: dict[int | None, bytes] = {}
-        self._origins: dict[tuple[str, str, tuple[Layer, ...]], bytes] = {}
+        self._origins: dict[tuple[str, tuple[Layer, ...]], bytes] = {}
 
     def release(self, proxy: Proxy, target: Target, revision: str | None = None, sensitive: bool = False) -> Release:
         """The release of a proxy for a host.
@@ -126,7 +126,9 @@ class Serialiser:
                 if piece.endpoints is not None:
                     made.append(piece.endpoints)
                 if layers:
-                    origins.append(self._origin(type_url, name, layers))
+                    origins.append(self._origin(f"{_SORTS[type_url]}/{name}", layers))
+                    # What stands in a listener may be told of the routes that were split off from it.
+                    origins += [self._origin(f"route/{file[len('rds/') :]}", layers) for file, _route in piece.routes]
         if routes:
             # Filled in together: JSON has no line feeds of its own, so that they can be told apart again.
             filled = fill(b"\n".join([content for _name, content in routes])).split(b"\n")
@@ -150,8 +152,8 @@ class Serialiser:
         content = fill(self._bootstraps[admin_port])
         return _member("bootstrap", hashlib.sha256(content).hexdigest(), content)
 
-    def _origin(self, type_url: str, name: str, layers: tuple[Layer, ...]) -> bytes:
-        lookup = (type_url, name, layers)
+    def _origin(self, label: str, layers: tuple[Layer, ...]) -> bytes:
+        lookup = (label, layers)
         line = self._origins.get(lookup)
         if line is None:
             sources = [
@@ -163,7 +165,7 @@ class Serialiser:
                 }
                 for layer in layers
             ]
-            line = self._origins[lookup] = canonical(f"{_SORTS[type_url]}/{name}") + b":" + canonical(sources)
+            line = self._origins[lookup] = canonical(label) + b":" + canonical(sources)
         return line
 
 

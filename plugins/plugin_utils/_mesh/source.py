@@ -19,7 +19,7 @@ import pathlib
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -124,12 +124,23 @@ class Places:
 @dataclass(frozen=True, eq=False)
 class Document:
     """One YAML document as plain values. `index` counts the documents of its file, the empty ones too; `text` is None
-    for documents that come from a variable."""
+    for documents that come from a variable. Where `value` has been put in another form, `moved` leads from the paths of
+    its parts to those in what the user wrote, and `filled` holds those of defaults that nobody wrote."""
 
     value: object
     file: str
     index: int = 0
     text: Text | None = None
+    moved: Mapping[Path, Path] = field(default_factory=dict)
+    filled: frozenset[Path] = frozenset()
+
+    def as_written(self, path: Path) -> Path:
+        """The path of a part of `value` in what the user wrote."""
+        for length in range(len(path), 0, -1):
+            place = self.moved.get(path[:length])
+            if place is not None:
+                return (*place, *path[length:])
+        return path
 
     def position(self, path: Path) -> Place | None:
         """Line and column, from 1, of a member's key or of a list's item; None where the document has no text.
@@ -142,7 +153,7 @@ class Document:
         places = self.text.places
         value: Any
         value, place = places.roots[self.index]
-        for part in path:
+        for part in self.as_written(path):
             members = places.members.get(id(value), {})
             if part not in members:
                 break
@@ -154,7 +165,7 @@ class Document:
         return Finding(
             code.id,
             code.severity,
-            format_path(path),
+            format_path(self.as_written(path)),
             message,
             Source(self.file, *(self.position(path) or ())),
             kind,

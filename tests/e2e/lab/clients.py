@@ -7,7 +7,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import h2.config
@@ -29,16 +29,20 @@ class Response:
     body: str
 
 
-def get(address: Address, path: str = "/", headers: Mapping[str, str] | None = None) -> Response:
-    """One HTTP/1.1 request on a connection of its own."""
+def request(address: Address, method: str, path: str = "/", headers: Mapping[str, str] | None = None) -> Response:
+    """One HTTP/1.1 request without a body, on a connection of its own."""
     connection = http.client.HTTPConnection(*address, timeout=SECONDS)
     try:
-        connection.request("GET", path, headers=dict(headers or {}))
+        connection.request(method, path, headers=dict(headers or {}))
         answer = connection.getresponse()
         body = answer.read().decode()
         return Response(answer.status, {name.lower(): value for name, value in answer.getheaders()}, body)
     finally:
         connection.close()
+
+
+def get(address: Address, path: str = "/", headers: Mapping[str, str] | None = None) -> Response:
+    return request(address, "GET", path, headers)
 
 
 def get_http2(address: Address, path: str = "/") -> Response:
@@ -75,14 +79,27 @@ def send(address: Address, message: bytes) -> bytes:
         return _echo(connection, message)
 
 
-def send_tls(address: Address, message: bytes, server_name: str, certificate: str) -> bytes:
-    """The same over TLS that is verified against `certificate` (PEM), end to end."""
+@dataclass(frozen=True)
+class TlsAnswer:
+    """What came back over TLS, the certificate of whoever ended it (PEM), and the protocol that ALPN chose."""
+
+    message: bytes
+    certificate: str
+    protocol: str | None
+
+
+def send_tls(
+    address: Address, message: bytes, server_name: str, certificate: str, protocols: Sequence[str]
+) -> TlsAnswer:
+    """The same over TLS, verified end to end against `certificate` (PEM); ALPN offers `protocols`."""
     context = ssl.create_default_context(cadata=certificate)
+    context.set_alpn_protocols(list(protocols))
     with (
         socket.create_connection(address, timeout=SECONDS) as connection,
         context.wrap_socket(connection, server_hostname=server_name) as wrapped,
     ):
-        return _echo(wrapped, message)
+        presented = ssl.DER_cert_to_PEM_cert(wrapped.getpeercert(binary_form=True) or b"")
+        return TlsAnswer(_echo(wrapped, message), presented, wrapped.selected_alpn_protocol())
 
 
 def _echo(connection: socket.socket, message: bytes) -> bytes:

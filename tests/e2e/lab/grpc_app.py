@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator
 from concurrent import futures
 
@@ -19,13 +20,19 @@ _SERVICE = "lab.Echo"
 
 
 class GrpcApp:
-    """Echoes one message or a stream of them, its name in front; while `serving` is false it is sick and says so."""
+    """Echoes one message or a stream of them, its name in front; while `serving` is false it is sick and says so.
+
+    `calls` says when a call arrived (Unix time). They end with the status `failing` and `trailers` while that is set.
+    """
 
     def __init__(self, name: str = "", health_service: str = "") -> None:
         self.name = name
         self.address = ""
         self.port = 0
         self.taken: list[bytes] = []
+        self.calls: list[float] = []
+        self.failing: grpc.StatusCode | None = None
+        self.trailers: tuple[tuple[str, str], ...] = ()
         self._health_service = health_service
         self._health = health.HealthServicer()
         self._server: grpc.Server | None = None
@@ -65,6 +72,10 @@ class GrpcApp:
             self._server = None
 
     def _unary(self, message: bytes, context: grpc.ServicerContext) -> bytes:
+        self.calls.append(time.time())
+        if self.failing is not None:
+            context.set_trailing_metadata(self.trailers)
+            context.abort(self.failing, "told to fail")
         if not self.serving:
             context.abort(grpc.StatusCode.UNAVAILABLE, "sick")
         self.taken.append(message)

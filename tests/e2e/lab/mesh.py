@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 from lab import clients, release
@@ -66,9 +66,7 @@ class Sidecar:
     def add_inbound(self, service: str, app: Server, protocol: str | None = None, **fields: Any) -> None:
         """An inbound in front of `app`: `tags` come on top of service and protocol, other `fields` as they are."""
         inbounds = self.networking.setdefault("inbound", [])
-        tags = {"kuma.io/service": service, **fields.pop("tags", {})}
-        if protocol is not None:
-            tags["kuma.io/protocol"] = protocol
+        tags = _tags(service, protocol, fields.pop("tags", {}))
         place = {"port": INBOUND_PORT + len(inbounds), "serviceAddress": app.address, "servicePort": app.port}
         inbounds.append({**place, "tags": tags, **fields})
 
@@ -115,10 +113,12 @@ class Lab:
         self.mesh: Resource = {"type": "Mesh", "name": MESH, "skipCreatingInitialPolicies": ["*"]}
         self.policies: list[Resource] = []
         self.sidecars: dict[str, Sidecar] = {}
+        self.releases: dict[str, bytes] = {}
         self._network = Network()
         self._apps: list[Server] = []
+        self._stand_ins: list[Resource] = []
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -128,9 +128,9 @@ class Lab:
         """A loopback address that nobody else in the lab uses."""
         return self._network.address()
 
-    def serve(self, app: Server) -> Server:
-        """Start an application on an address of its own."""
-        app.start(self.address())
+    def serve(self, app: Server, address: str | None = None) -> Server:
+        """Start an application, on an address of its own unless told otherwise."""
+        app.start(address or self.address())
         self._apps.append(app)
         return app
 
@@ -147,6 +147,20 @@ class Lab:
         sidecar = self.sidecar(f"{host}-{number}")
         sidecar.add_inbound(service, self.serve(app), protocol, **fields)
         return sidecar
+
+    def stand_in(self, app: Server, service: str = "backend", protocol: str | None = "http") -> None:
+        """Start an application where others expect the sidecar of its host, which has none."""
+        self.serve(app)
+        # Nobody reads the port of the application; it may not be the inbound's own.
+        inbound = {"port": app.port, "servicePort": 1, "tags": _tags(service, protocol)}
+        self._stand_ins.append(
+            {
+                "type": "Dataplane",
+                "mesh": MESH,
+                "name": f"stand-in-{len(self._stand_ins) + 1}",
+                "networking": {"address": app.address, "inbound": [inbound]},
+            }
+        )
 
     def consume(self, *services: str, name: str = "web", **subsets: Mapping[str, str]) -> Sidecar:
         """A host with an outbound for each service and each set of tags, and an inbound behind which nobody listens."""
@@ -185,18 +199,41 @@ class Lab:
             }
         )
 
+    def retry(self, service: str = "backend", target_ref: Resource | None = None, **conf: Any) -> None:
+        """A MeshRetry on one service, of the whole mesh unless `target_ref` says otherwise; `conf` has its sections."""
+        self.policies.append(
+            {
+                "type": "MeshRetry",
+                "mesh": MESH,
+                "name": f"retry-{len(self.policies) + 1:03}",
+                "spec": {
+                    "targetRef": target_ref or {"kind": "Mesh"},
+                    "to": [{"targetRef": {"kind": "MeshService", "name": service}, "default": conf}],
+                },
+            }
+        )
+
     def documents(self) -> list[Resource]:
-        return [self.mesh, *(sidecar.document for sidecar in self.sidecars.values()), *self.policies]
+        return [
+            self.mesh,
+            *(sidecar.document for sidecar in self.sidecars.values()),
+            *self._stand_ins,
+            *self.policies,
+        ]
+
+    def compile(self) -> None:
+        """Make `releases`, one document for each sidecar, from what the lab consists of."""
+        universe = api.load(documents=[api.document(value, file=FILE) for value in self.documents()])
+        assert not universe.errors, "\n".join(str(finding) for finding in universe.errors)
+        for name, sidecar in self.sidecars.items():
+            target = api.Target(root=str(sidecar.envoy.root))
+            self.releases[name] = api.compile_release(universe, api.find_dataplane(universe, name), target).document
 
     def start(self) -> None:
         """Compile and write every Dataplane, run its Envoy, and make sure that it took the whole release."""
-        universe = api.load(documents=[api.document(value, file=FILE) for value in self.documents()])
-        assert not universe.errors, "\n".join(str(finding) for finding in universe.errors)
-        releases = {}
+        self.compile()
         for name, sidecar in self.sidecars.items():
-            target = api.Target(root=str(sidecar.envoy.root))
-            releases[name] = api.compile_release(universe, api.find_dataplane(universe, name), target).document
-            release.write(releases[name], sidecar.envoy.root)
+            self.place(self.releases[name], sidecar.envoy.root)
         # Servers before clients: whoever refuses the first check counts as sick until the next one.
         for is_client in (False, True):
             group = [s.envoy for s in self.sidecars.values() if ("outbound" in s.networking) is is_client]
@@ -205,7 +242,18 @@ class Lab:
             for envoy in group:
                 envoy.wait_ready()
         for name, sidecar in self.sidecars.items():
-            _assert_complete(sidecar, releases[name])
+            _assert_complete(sidecar, self.releases[name])
+
+    def place(self, document: bytes, root: Path) -> None:
+        """Put a release where an Envoy that is about to start reads it."""
+        release.write(document, root)
+
+    def roll_out(self) -> dict[str, set[str]]:
+        """Compile what has become of the lab and move it in; return the files that changed, by sidecar."""
+        self.compile()
+        return {
+            name: release.move_in(self.releases[name], sidecar.envoy.root) for name, sidecar in self.sidecars.items()
+        }
 
     def stop(self) -> None:
         for sidecar in self.sidecars.values():
@@ -218,6 +266,13 @@ class Lab:
     def logs(self) -> dict[str, str]:
         """The end of every Envoy's log, for whoever reads a failure."""
         return {name: sidecar.envoy.log_tail() for name, sidecar in self.sidecars.items()}
+
+
+def _tags(service: str, protocol: str | None, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    tags = {"kuma.io/service": service, **(more or {})}
+    if protocol is not None:
+        tags["kuma.io/protocol"] = protocol
+    return tags
 
 
 def _resource_name(service: str) -> str:

@@ -12,11 +12,35 @@ from typing import Any
 
 def write(document: bytes, root: Path) -> None:
     """Put the files of a release where Envoy on a host below `root` reads them, and make room for its admin socket."""
-    (root / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_room(root)
     for directory in ("rds", "eds"):
         (root / "live" / directory).mkdir(parents=True, exist_ok=True)
     for key, content in json.loads(document)["files"].items():
         (root / "live" / f"{key}.json").write_text(json.dumps(content))
+
+
+def write_flat(document: bytes, root: Path) -> None:
+    """The same with one file that has it all, and that Envoy does not watch."""
+    _make_room(root)
+    (root / "live").mkdir(exist_ok=True)
+    (root / "live" / "bootstrap.json").write_text(json.dumps(flatten(document)))
+
+
+def _make_room(root: Path) -> None:
+    (root / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def move_in(document: bytes, root: Path) -> set[str]:
+    """Move those files of a release that have changed to where Envoy watches them; return their keys."""
+    changed = set()
+    for key, content in json.loads(document)["files"].items():
+        live = root / "live" / f"{key}.json"
+        if not live.exists() or json.loads(live.read_bytes()) != content:
+            beside = root / "live" / ".beside"
+            beside.write_text(json.dumps(content))
+            beside.rename(live)
+            changed.add(key)
+    return changed
 
 
 def names(document: bytes, key: str) -> set[str]:
@@ -33,8 +57,9 @@ def flatten(document: bytes) -> dict[str, Any]:
         if key.startswith("eds/")
         for resource in content["resources"]
     }
+    # By file: listeners of one service have route configurations of one name.
     routes = {
-        resource["name"]: _untyped(resource)
+        key.removeprefix("rds/"): _untyped(resource)
         for key, content in files.items()
         if key.startswith("rds/")
         for resource in content["resources"]
@@ -65,5 +90,6 @@ def _static_listener(resource: dict[str, Any], routes: dict[str, dict[str, Any]]
         for network_filter in chain["filters"]:
             rds = network_filter.get("typedConfig", {}).pop("rds", None)
             if rds is not None:
-                network_filter["typedConfig"]["routeConfig"] = routes[rds["routeConfigName"]]
+                file = Path(rds["configSource"]["pathConfigSource"]["path"])
+                network_filter["typedConfig"]["routeConfig"] = routes[file.stem]
     return listener

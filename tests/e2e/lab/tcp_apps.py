@@ -91,13 +91,19 @@ class TcpApp(App):
 
 
 class TlsApp(TcpApp):
-    """An echo that terminates TLS itself; with `certificate` (PEM), which it signs itself, a client can verify it."""
+    """An echo that terminates TLS itself; with `certificate` (PEM), which it signs itself, a client can verify it.
 
-    def __init__(self, server_name: str) -> None:
+    It speaks one protocol of ALPN, and remembers the server names that clients asked for.
+    """
+
+    def __init__(self, server_name: str, protocol: str) -> None:
         super().__init__()
         self.server_name = server_name
+        self.asked_for: list[str | None] = []
         self.certificate, key = _self_signed(server_name)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.set_alpn_protocols([protocol])
+        self._context.sni_callback = lambda _connection, name, _context: self.asked_for.append(name)
         with tempfile.TemporaryDirectory() as directory:
             chain = Path(directory) / "chain.pem"
             chain.write_text(key + self.certificate)

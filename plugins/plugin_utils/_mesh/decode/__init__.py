@@ -9,21 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from .. import schema, versions
-from ..findings import NOT_A_MAPPING, Finding, Severity, code, did_you_mean
+from ..findings import NOT_A_MAPPING, Finding, Path, Severity, code, did_you_mean
 from ..kinds import POLICY_KINDS
 from ..model.dataplane import Dataplane
 from ..model.mesh import Mesh
 from ..model.policies import Policy
+from ..model.service import KubernetesService
 from ..schema import MISSING, UNSUPPORTED, WRONG_TYPE
 from ..source import Document
+from . import kubernetes, service
 from .dataplane import decode_dataplane
 from .mesh import decode_mesh
 from .policy import decode_policy
 from .reader import Reader
 
 UNKNOWN_KIND = code("MESH008", Severity.ERROR, "unknown kind of resource", "Correct `type`, or take the document out.")
+
+_KUMA_KINDS = versions.KNOWN_KINDS | {"Mesh", "Dataplane"}
 
 
 @dataclass
@@ -33,6 +38,7 @@ class Resources:
     meshes: list[Mesh] = field(default_factory=list)
     dataplanes: list[Dataplane] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
+    services: list[KubernetesService] = field(default_factory=list)
 
 
 def decode(documents: Iterable[Document]) -> tuple[Resources, list[Finding]]:
@@ -48,7 +54,11 @@ def _decode(reader: Reader, resources: Resources) -> None:
     value = reader.document.value
     if not isinstance(value, dict):
         reader.report(NOT_A_MAPPING, (), f"must be a resource, not {schema.type_name(value)}")
-    elif reader.is_plain(value) and _identified(reader, value):
+    elif not reader.is_plain(value):
+        return
+    elif kubernetes.is_kubernetes(value):
+        _decode_kubernetes(reader, value, resources)
+    elif _identified(reader, value):
         if reader.kind == "Mesh":
             mesh = decode_mesh(reader, value)
             resources.meshes += [mesh] if mesh is not None else []
@@ -56,15 +66,38 @@ def _decode(reader: Reader, resources: Resources) -> None:
             dataplane = decode_dataplane(reader, value)
             resources.dataplanes += [dataplane] if dataplane is not None else []
         else:
-            policy = decode_policy(reader, value, POLICY_KINDS[reader.kind])
-            resources.policies += [policy] if policy is not None else []
+            _decode_policy(reader, value, resources)
+
+
+def _decode_policy(reader: Reader, value: dict[str, Any], resources: Resources) -> None:
+    policy = decode_policy(reader, value, POLICY_KINDS[reader.kind])
+    resources.policies += [policy] if policy is not None else []
+
+
+def _decode_kubernetes(reader: Reader, value: dict[str, Any], resources: Resources) -> None:
+    kind, metadata = value.get("kind"), value.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    reader.kind = kind if isinstance(kind, str) else ""
+    reader.name = name if isinstance(name, str) else ""
+    if reader.kind in POLICY_KINDS:
+        document = kubernetes.universal_policy(reader, value, POLICY_KINDS[reader.kind].schema)
+        if document is not None:
+            universal: Any = document.value
+            reader.document = document
+            _decode_policy(reader, universal, resources)
+    elif reader.kind == "Service" and value.get("apiVersion") == service.API_VERSION:
+        decoded = service.decode_service(reader, value)
+        resources.services += [decoded] if decoded is not None else []
+    elif not reader.kind:
+        reader.report(MISSING, ("kind",), "must be set, for example to MeshRetry")
+    elif reader.kind in _KUMA_KINDS or not str(value.get("apiVersion", "")).startswith("kuma.io/"):
+        reader.report(UNSUPPORTED, ("kind",), f"not supported yet: {reader.kind} in Kubernetes form")
+    else:
+        _report_unknown_kind(reader, ("kind",))
 
 
 def _identified(reader: Reader, value: dict[str, object]) -> bool:
     """Note the kind and name of a resource; whether it is one that is decoded here."""
-    if "apiVersion" in value or ("kind" in value and "type" not in value):
-        reader.report(UNSUPPORTED, ("apiVersion",), "not supported yet: resources in Kubernetes form; write `type:`")
-        return False
     kind, name = value.get("type"), value.get("name")
     if "type" not in value:
         reader.report(MISSING, ("type",), "must be set, for example to Dataplane")
@@ -74,12 +107,15 @@ def _identified(reader: Reader, value: dict[str, object]) -> bool:
         return False
     reader.kind = kind
     reader.name = name if isinstance(name, str) else ""
-    supported = {"Mesh", "Dataplane", *POLICY_KINDS}
-    if kind in supported:
+    if kind in ("Mesh", "Dataplane", *POLICY_KINDS):
         return True
     if kind in versions.KNOWN_KINDS:
         reader.report(UNSUPPORTED, ("type",), f"not supported yet: {kind}")
     else:
-        hint = did_you_mean(kind, supported | versions.KNOWN_KINDS)
-        reader.report(UNKNOWN_KIND, ("type",), f"unknown kind '{kind}'{hint}")
+        _report_unknown_kind(reader, ("type",))
     return False
+
+
+def _report_unknown_kind(reader: Reader, path: Path) -> None:
+    hint = did_you_mean(reader.kind, _KUMA_KINDS)
+    reader.report(UNKNOWN_KIND, path, f"unknown kind '{reader.kind}'{hint}")

@@ -12,7 +12,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from ..model import field_name
+from ..model import StringMap, field_name
 from ..model.duration import Duration
 
 _Conf = TypeVar("_Conf")
@@ -45,6 +45,7 @@ _MAKERS: dict[type, Callable[[Any], Any]] = {
     Duration: Duration.parse,
     int: int,
     str: str,
+    StringMap: lambda written: StringMap(sorted(written.items())),
 }
 
 

@@ -11,7 +11,7 @@ from ..findings import Path, Severity, code, did_you_mean
 from ..kinds.policy_kind import PolicyKind
 from ..model.policies import Origin, Policy, ToItem
 from ..model.target_ref import ProxyType, TargetKind, TargetRef
-from ..schema import MISSING, UNKNOWN_FIELD, UNSUPPORTED
+from ..schema import MISSING, UNKNOWN_FIELD, UNSUPPORTED, WRONG_COUNT
 from .conf import decode_conf
 from .envelope import FIELDS, check_envelope, content
 from .reader import Reader
@@ -32,6 +32,11 @@ def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Po
     spec = value.get("spec", {"targetRef": {}})
     if not reader.conforms(kind.schema, spec, ("spec",)):
         return None
+    if kind.lists and not any(spec.get(name) for name in kind.lists):
+        if len(kind.lists) == 1:
+            reader.report(WRONG_COUNT, ("spec", *kind.lists), "must have at least one item")
+        else:
+            reader.report(WRONG_COUNT, ("spec",), f"must have at least one item in {' or '.join(kind.lists)}")
     target_ref = _target_ref(reader, ("spec", "targetRef"), spec["targetRef"], kind.top)
     items = [_to_item(reader, ("spec", "to", at), item, kind) for at, item in enumerate(spec.get("to", []))]
     if not (fits and reader.sound) or target_ref is None:

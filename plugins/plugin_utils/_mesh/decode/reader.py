@@ -24,7 +24,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 
 
 class Reader:
-    """Decodes one document. `sound` says whether nothing was found wrong with it so far."""
+    """Decodes one document. `sound` says whether no error was found in it so far."""
 
     def __init__(self, document: Document, findings: list[Finding]) -> None:
         self.document = document
@@ -39,7 +39,7 @@ class Reader:
         """Note what is wrong at a path."""
         written = tuple(self._written.get(path[: depth + 1], part) for depth, part in enumerate(path))
         self._findings.append(self.document.finding(code, written, message, self.kind, self.name))
-        self.sound = False
+        self.sound = self.sound and code.severity is not Severity.ERROR
 
     def is_plain(self, value: object, path: Path = ()) -> bool:
         """Report what has no place in a resource: values that JSON lacks, and control characters in texts.

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import endpoint, names, type_urls
@@ -41,6 +41,22 @@ def _listener(
     }
 
 
+def filters_of(resource: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """The configurations of the filters of this name in the first filter chain, the only one that policies change."""
+    for one in resource["filterChains"][0]["filters"]:
+        if one["name"] == name:
+            yield one["typedConfig"]
+
+
+def route_actions(resource: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The `route` of every route that leads to a cluster, in the route configurations that stand inline."""
+    for manager in filters_of(resource, HTTP_CONNECTION_MANAGER):
+        for host in manager["routeConfig"]["virtualHosts"]:
+            for route in host["routes"]:
+                if "route" in route:
+                    yield route["route"]
+
+
 def tcp_proxy(stat_prefix: str, cluster: str) -> dict[str, Any]:
     """Bytes from here to the cluster."""
     return {
@@ -58,7 +74,7 @@ def kafka_broker(stat_prefix: str) -> dict[str, Any]:
 
 
 def http_connection_manager(stat_prefix: str, route_config: dict[str, Any], *, grpc: bool) -> dict[str, Any]:
-    """Requests, routed by a route configuration that stands inline; `grpc` adds statistics per method."""
+    """Requests, routed by a route configuration that stands inline; `grpc` adds statistics of calls."""
     http_filters: list[dict[str, Any]] = [
         {"name": "envoy.filters.http.router", "typedConfig": {"@type": type_urls.ROUTER}}
     ]

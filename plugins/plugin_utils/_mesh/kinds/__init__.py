@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from . import meshhealthcheck
+from . import meshhealthcheck, meshretry
 from .policy_kind import Kinds
 
-POLICY_KINDS: Kinds = {kind.name: kind for kind in (meshhealthcheck.KIND,)}
+POLICY_KINDS: Kinds = {kind.name: kind for kind in (meshhealthcheck.KIND, meshretry.KIND)}

@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
 from ..envoy import health_check
-from ..findings import Severity, code
+from ..findings import NO_EFFECT, Severity, code
+from ..model import field_name
 from ..model.duration import Duration
 from ..model.meshhealthcheck import HttpHealthCheck, MeshHealthCheckConf, TcpHealthCheck
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
-from .policy_kind import PolicyKind, Problem
+from .policy_kind import PolicyKind, Problem, Situation
 
 NO_CHECK = code(
     "MESH201",
@@ -29,6 +31,9 @@ HOST_HEADER = code(
     "a health check changes the host header",
     "Envoy refuses that. Take the header out; a proxy that is checked answers whatever the host.",
 )
+
+# What says something also where no check is made, or how to make one.
+_WITHOUT_CHECK = frozenset({"healthyPanicThreshold", "failTrafficOnPanic", "http", "tcp", "grpc"})
 
 _INTERVAL = Duration.parse("1m")
 _TIMEOUT = Duration.parse("15s")
@@ -118,6 +123,20 @@ def _timing(conf: MeshHealthCheckConf) -> dict[str, Any]:
     return timing
 
 
+def _unused(conf: MeshHealthCheckConf, situation: Situation) -> Iterator[Problem]:
+    protocol = situation.protocol
+    own = "http" if protocol in (Protocol.HTTP, Protocol.HTTP2) else "grpc" if protocol is Protocol.GRPC else "tcp"
+    disabled = own != "tcp" and getattr(conf, own) is not None and getattr(conf, own).disabled
+    for name in ("tcp", "http", "grpc"):
+        if getattr(conf, name) is not None and name != own and not (name == "tcp" and disabled):
+            yield Problem(NO_EFFECT, (name,), f"has no effect: the service speaks {protocol.value}")
+    if _protocol_check(conf, protocol) is None:
+        for one in fields(conf):
+            name = field_name(one.name)
+            if name not in _WITHOUT_CHECK and getattr(conf, one.name) is not None:
+                yield Problem(NO_EFFECT, (name,), "has no effect: the service is not checked")
+
+
 def _number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
@@ -129,5 +148,6 @@ KIND = PolicyKind(
     top=frozenset({TargetKind.MESH, TargetKind.MESH_SUBSET, TargetKind.MESH_SERVICE, TargetKind.MESH_SERVICE_SUBSET}),
     to=frozenset({TargetKind.MESH, TargetKind.MESH_SERVICE}),
     check=_check,
+    unused=_unused,
     outbound_cluster=_outbound_cluster,
 )

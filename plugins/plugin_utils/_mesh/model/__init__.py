@@ -12,3 +12,9 @@ _SNAKE = re.compile(r"_([a-z0-9])")
 def field_name(name: str) -> str:
     """`healthy_threshold`, the name of a dataclass's field or in snake_case, as Kuma's `healthyThreshold`."""
     return _SNAKE.sub(lambda match: match[1].upper(), name)
+
+
+class StringMap(tuple[tuple[str, str], ...]):
+    """A mapping of strings to strings that can be hashed: its items, sorted."""
+
+    __slots__ = ()

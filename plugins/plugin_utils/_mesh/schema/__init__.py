@@ -4,13 +4,14 @@
 
 | keyword | says |
 |---|---|
-| `x-duration` | a Go duration; `positive` also refuses zero and less |
+| `x-duration` | a Go duration; `positive` refuses zero and less, `any` does not |
 | `x-percentage` | an integer or a decimal in a string, 0 to 100 |
 | `x-base64` | base64 text |
 | `x-file-path` | an absolute path |
 | `x-one-line` | a text without line breaks and tabs, as a header or path has to be |
 | `x-unsupported` | Kuma knows the field, this collection does not yet; the value names the feature |
 | `x-since`, `x-until` | the Kuma releases that know the field |
+| `x-kubernetes-default` | what a Kubernetes API server writes where the field is missing (the CRD's default) |
 """
 
 from __future__ import annotations
@@ -198,9 +199,9 @@ def _descend(validator: _Validator, instance: object, schema: Any, step: str | i
 
 
 def _enum(_validator: _Validator, allowed: Sequence[str], instance: object, _schema: Any) -> _Errors:
-    if instance not in allowed:
-        hint = did_you_mean(instance, allowed) if isinstance(instance, str) else ""
-        yield _error(f"must be one of {', '.join(allowed)}{hint}")
+    # Of another type, `type` has said so.
+    if isinstance(instance, str) and instance not in allowed:
+        yield _error(f"must be one of {', '.join(allowed)}{did_you_mean(instance, allowed)}")
 
 
 def _minimum(_validator: _Validator, limit: int, instance: object, schema: Any) -> _Errors:

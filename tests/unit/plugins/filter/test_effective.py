@@ -19,7 +19,17 @@ def test_it_merges_and_says_who_won(context):
     interval = found["fields"]["interval"]
     assert interval["value"] == "500ms"
     assert (interval["policy"]["name"], interval["policy"]["file"]) == ("backend", "mesh/policies/backend.yaml")
-    assert [(loser["name"], loser["value"]) for loser in interval["losers"]] == [("everything", "1s")]
+    assert interval["losers"] == [
+        {
+            "value": "1s",
+            "why": "order: of equals the first name wins, and 'backend' comes before 'everything'",
+            "kind": "MeshHealthCheck",
+            "name": "everything",
+            "file": "mesh/policies/everything.yaml",
+            "line": 16,
+            "path": "spec.to[0].default.interval",
+        }
+    ]
     assert found["fields"]["timeout"]["policy"]["name"] == "everything"
     assert found["fields"]["http.path"] == {
         "value": "/health",
@@ -27,11 +37,21 @@ def test_it_merges_and_says_who_won(context):
             "kind": "MeshHealthCheck",
             "name": "backend",
             "file": "mesh/policies/backend.yaml",
-            "line": 16,
-            "path": "spec.to[0].default",
+            "line": 21,
+            "path": "spec.to[0].default.http.path",
         },
         "losers": [],
     }
+
+
+def test_it_does_so_for_every_kind(context, site):
+    (site / "mesh" / "retries.yaml").write_text(
+        "type: MeshRetry\nmesh: default\nname: retries\nspec:\n  targetRef: {kind: Mesh}\n  to:\n"
+        "    - {targetRef: {kind: Mesh}, default: {http: {numRetries: 4}}}\n"
+    )
+    found = effective(context, "mesh", "MeshRetry", "web", "backend")
+    assert found["conf"] == {"http": {"numRetries": 4}}
+    assert found["fields"]["http.numRetries"]["policy"]["line"] == 7
 
 
 def test_without_a_policy_it_is_empty(context):

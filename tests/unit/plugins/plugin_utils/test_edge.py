@@ -169,6 +169,21 @@ def test_documents_of_a_variable_are_named_by_what_they_are_not_by_their_positio
         assert finding.path.startswith("spec.targetRef")
 
 
+@pytest.mark.parametrize(
+    ("document", "label"),
+    [
+        ({"kind": "MeshHealthCheck", "apiVersion": "kuma.io/v1", "metadata": {"name": "hc"}}, " (MeshHealthCheck hc)"),
+        ({"kind": "MeshHealthCheck", "metadata": "hc"}, " (MeshHealthCheck)"),
+        ({"kind": ["MeshHealthCheck"], "metadata": {"name": 5}}, ""),
+        ({}, ""),
+    ],
+    ids=str,
+)
+def test_documents_in_kubernetes_form_are_named_alike(document, label):
+    findings = load([document]).errors
+    assert {finding.source.file for finding in findings} == {f"mesh variable{label}"}
+
+
 def test_findings_about_a_variable_say_where_the_variable_was_written(tmp_path):
     text = yaml.safe_dump({"documents": [MESH, {**CHECK, "spec": {"targetRef": {"kind": "Mish"}}}]})
     (tmp_path / "vars.yml").write_text(text)
@@ -245,6 +260,106 @@ def test_encrypted_values_of_variables_are_hidden(vault, decrypted):
         value = value._decrypt()
     (finding,) = load([MESH, {**CHECK, "mesh": value}]).errors
     assert finding.message == "there is no Mesh '(hidden)'"
+
+
+# --- explanations
+
+
+WEB = {
+    "type": "Dataplane",
+    "mesh": "default",
+    "name": "web-1",
+    "networking": {
+        "address": "127.0.0.8",
+        "outbound": [{"port": 10001, "tags": {"kuma.io/service": "backend", "version": "v1"}}],
+        "inbound": [
+            {"port": 80, "servicePort": 81, "serviceAddress": "127.0.0.1", "tags": {"kuma.io/service": "web"}},
+        ],
+    },
+}
+
+
+def payload_check(name, send):
+    default = {"interval": "10s", "tcp": {"send": send}}
+    to = [{"targetRef": {"kind": "Mesh"}, "default": default}]
+    return {**CHECK, "name": name, "spec": {"targetRef": {"kind": "Mesh"}, "to": to}}
+
+
+def explained(mesh, base="."):
+    """The one destination of web-1 in a mesh without hosts, and all of it as text."""
+    options = {"mesh": mesh, "hosts": "mesh", "slice": False}
+    loader = _edge.ambient_loader()
+    loader.set_basedir(str(base))
+    fleet = _edge.read_fleet(options, {}, loader)
+    explanation = fleet.explain(_edge.api.DataplaneId("default", "web-1"))
+    (destination,) = explanation["destinations"]
+    return destination, json.dumps(explanation) + _edge.api.explanation_text(explanation)
+
+
+def test_encrypted_values_are_not_in_an_explanation(tmp_path, vault):
+    lines = "".join(f"          {line}\n" for line in encrypted(vault, "czNjcmV0").splitlines())
+    text = yaml.safe_dump_all([MESH, WEB, dataplane(), payload_check("b", "SECRET"), payload_check("a", "SECRET")])
+    (tmp_path / "mesh.yaml").write_text(text.replace("SECRET", f"!vault |\n{lines}"))
+    destination, everything = explained("mesh.yaml", tmp_path)
+    data = destination["kinds"]["MeshHealthCheck"]
+    field = data["fields"]["tcp.send"]
+    assert (field["value"], field["losers"][0]["value"]) == ("(hidden)", "(hidden)")
+    assert data["conf"] == {"interval": "10s", "tcp": {"send": "(hidden)"}}
+    assert "czNjcmV0" not in everything
+    assert "    tcp.send: (hidden)\n" in _edge.api.explanation_text(
+        {"dataplane": "web-1", "destinations": [destination]}
+    )
+
+
+def test_of_a_vaulted_file_an_explanation_shows_no_values(tmp_path, vault):
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump_all([MESH, WEB, dataplane(), payload_check("b", "b3Blbg==")]))
+    closed = yaml.safe_dump(payload_check("a", "czNjcmV0"))
+    (tmp_path / "closed.yaml").write_text(encrypted(vault, closed.replace("interval: 10s", "interval: 77s")))
+    destination, everything = explained(["open.yaml", "closed.yaml"], tmp_path)
+    data = destination["kinds"]["MeshHealthCheck"]
+    assert data["conf"] == {"interval": "(hidden)", "tcp": {"send": "(hidden)"}}
+    send = data["fields"]["tcp.send"]
+    assert (send["value"], send["policy"]["name"], send["policy"]["file"]) == ("(hidden)", "a", "closed.yaml")
+    assert send["losers"][0]["value"] == "b3Blbg=="
+    assert data["fields"]["tcp"]["value"] == {}
+    assert "czNjcmV0" not in everything
+    assert "77s" not in everything
+
+
+def test_a_vaulted_file_that_was_beaten_shows_no_values_either(tmp_path, vault):
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump_all([MESH, WEB, dataplane(), payload_check("a", "b3Blbg==")]))
+    (tmp_path / "closed.yaml").write_text(encrypted(vault, yaml.safe_dump(payload_check("b", "czNjcmV0"))))
+    destination, everything = explained(["open.yaml", "closed.yaml"], tmp_path)
+    send = destination["kinds"]["MeshHealthCheck"]["fields"]["tcp.send"]
+    assert (send["value"], send["losers"][0]["value"]) == ("b3Blbg==", "(hidden)")
+    assert "czNjcmV0" not in everything
+
+
+def test_of_a_vaulted_dataplane_an_explanation_names_services_only(tmp_path, vault):
+    assert explained([MESH, WEB, dataplane()])[0]["tags"] == {"kuma.io/service": "backend", "version": "v1"}
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump_all([MESH, dataplane()]))
+    (tmp_path / "closed.yaml").write_text(encrypted(vault, yaml.safe_dump(WEB)))
+    destination, _everything = explained(["open.yaml", "closed.yaml"], tmp_path)
+    assert destination["tags"] == {"kuma.io/service": "backend", "version": "(hidden)"}
+
+
+def test_policies_in_a_variable_are_where_the_variable_was_written(tmp_path):
+    kubernetes = {
+        "kind": "MeshHealthCheck",
+        "apiVersion": "kuma.io/v1alpha1",
+        "metadata": {"name": "a"},
+        "spec": payload_check("a", "b3Blbg==")["spec"],
+    }
+    text = yaml.safe_dump({"documents": [MESH, WEB, dataplane(), kubernetes, payload_check("b", "b3Blbg==")]})
+    (tmp_path / "vars.yml").write_text(text)
+    variables = DataLoader().load_from_file(str(tmp_path / "vars.yml"))
+    destination, _everything = explained(variables["documents"])
+    interval = destination["kinds"]["MeshHealthCheck"]["fields"]["interval"]
+    places = [interval["policy"], *interval["losers"]]
+    assert [place["name"] for place in places] == ["a", "b"]
+    assert all(place["file"].endswith("vars.yml") for place in places)
+    lines = [number for number, line in enumerate(text.splitlines(), 1) if "interval: 10s" in line]
+    assert [place["line"] for place in places] == lines
 
 
 # --- the cache

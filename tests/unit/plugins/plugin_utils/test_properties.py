@@ -88,17 +88,79 @@ fields = optional(
     alwaysLogHealthCheckFailures=st.booleans(),
     reuseConnection=st.booleans(),
 )
-confs = st.builds(lambda some, others: {**some, **others}, fields, sections)
+health_checks = st.builds(lambda some, others: {**some, **others}, fields, sections)
 
-to_items = st.fixed_dictionaries(
-    {
-        "targetRef": st.one_of(
-            st.just({"kind": "Mesh"}),
-            st.builds(lambda name: {"kind": "MeshService", "name": name}, services),
-        ),
-        "default": confs,
-    }
+matches = st.lists(
+    st.fixed_dictionaries(
+        {"name": st.sampled_from(("x-a", "x-b"))},
+        optional={
+            "type": st.sampled_from(("Exact", "Prefix", "RegularExpression", "Present", "Absent")),
+            "value": st.sampled_from(("1", "a+", "")),
+        },
+    ),
+    max_size=2,
 )
+predicates = st.lists(
+    st.one_of(
+        st.just({"predicate": "OmitPreviousHosts"}),
+        st.fixed_dictionaries(
+            {"predicate": st.just("OmitPreviousPriorities")}, optional={"updateFrequency": thresholds}
+        ),
+        st.fixed_dictionaries(
+            {
+                "predicate": st.just("OmitHostsWithTags"),
+                "tags": st.dictionaries(st.sampled_from(("version", "kuma.io/service")), versions, min_size=1),
+            }
+        ),
+    ),
+    max_size=3,
+    unique_by=lambda one: one["predicate"],
+)
+reset_headers = st.lists(
+    st.fixed_dictionaries(
+        {
+            "name": st.sampled_from(("retry-after", "x-ratelimit-reset")),
+            "format": st.sampled_from(("Seconds", "UnixTimestamp")),
+        }
+    ),
+    max_size=2,
+)
+about_requests = {
+    "numRetries": st.integers(0, 9),
+    "perTryTimeout": st.sampled_from((*DURATIONS, "0s", "-1s")),
+    "backOff": optional(baseInterval=durations, maxInterval=st.sampled_from((*DURATIONS, "0s"))).filter(bool),
+    "rateLimitedBackOff": st.fixed_dictionaries({"resetHeaders": reset_headers}, optional={"maxInterval": durations}),
+}
+retries = optional(
+    http=optional(
+        **about_requests,
+        retryOn=st.lists(
+            st.sampled_from(("5xx", "5XX", "Reset", "HttpMethodGet", "HttpMethodPut", "429", "503", 503)), max_size=4
+        ),
+        retriableRequestHeaders=matches,
+        retriableResponseHeaders=matches,
+        hostSelection=predicates,
+        hostSelectionMaxAttempts=st.integers(0, 5),
+    ).filter(lambda section: section.keys() - {"hostSelectionMaxAttempts"}),
+    grpc=optional(
+        **about_requests, retryOn=st.lists(st.sampled_from(("Canceled", "Internal", "Unavailable")), max_size=2)
+    ).filter(bool),
+    tcp=st.builds(lambda attempts: {"maxConnectAttempt": attempts}, st.integers(0, 5)),
+).filter(bool)
+
+
+def to_items(confs: st.SearchStrategy[Resource]) -> st.SearchStrategy[Resource]:
+    return st.fixed_dictionaries(
+        {
+            "targetRef": st.one_of(
+                st.just({"kind": "Mesh"}),
+                st.builds(lambda name: {"kind": "MeshService", "name": name}, services),
+            ),
+            "default": confs,
+        }
+    )
+
+
 proxy_types = st.one_of(
     st.just({}), st.builds(lambda kind: {"proxyTypes": [kind]}, st.sampled_from(("Sidecar", "Gateway")))
 )
@@ -119,18 +181,26 @@ labels = st.one_of(
 )
 
 
+KINDS = ("MeshHealthCheck", "MeshRetry")
+ITEMS = {
+    "MeshHealthCheck": st.lists(to_items(health_checks), max_size=3),
+    "MeshRetry": st.lists(to_items(retries), min_size=1, max_size=3),
+}
+
+
 @st.composite
 def policies(draw: st.DrawFn) -> list[Resource]:
-    names = draw(st.lists(st.sampled_from([f"hc-{letter}" for letter in "abcdefgh"]), max_size=5, unique=True))
+    identities = st.tuples(st.sampled_from(KINDS), st.sampled_from("abcdefgh"))
     return [
         {
-            "type": "MeshHealthCheck",
+            "type": kind,
             "mesh": "default",
             "name": name,
             "labels": draw(labels),
-            "spec": {"targetRef": draw(top_targets), "to": draw(st.lists(to_items, max_size=3))},
+            # Of a MeshRetry at least one item is asked for.
+            "spec": {"targetRef": draw(top_targets), "to": draw(ITEMS[kind])},
         }
-        for name in names
+        for kind, name in draw(st.lists(identities, max_size=6, unique=True))
     ]
 
 
@@ -244,7 +314,9 @@ def test_what_is_handed_out_never_changes(documents: list[Resource]) -> None:
         api.compile_proxy(universe, dataplane, api.Target(root="/srv/other", envoy_has_kafka=True))
         for service in SERVICES:
             api.health_checks(universe, dataplane, service)
-            api.effective(universe, "MeshHealthCheck", dataplane, service)
+            api.retry_policy(universe, dataplane, service)
+            for kind in KINDS:
+                api.effective(universe, kind, dataplane, service)
 
     assert json.dumps(handed_out) == before
 
@@ -259,7 +331,9 @@ def test_whoever_changes_what_was_handed_out_changes_nothing_else(documents: lis
         spoil(api.compile_proxy(universe, dataplane))
         for service in SERVICES:
             spoil(api.health_checks(universe, dataplane, service))
-            spoil(api.effective(universe, "MeshHealthCheck", dataplane, service))
+            spoil(api.retry_policy(universe, dataplane, service))
+            for kind in KINDS:
+                spoil(api.effective(universe, kind, dataplane, service))
 
     assert releases(universe) == first
 
@@ -279,32 +353,32 @@ ORIGINS = {"global": 0, None: 1, "zone": 2}
 
 
 @examples(100, 1500)
-@given(meshes, services)
-def test_merging_is_the_written_rule(documents: list[Resource], service: str) -> None:
+@given(meshes, services, st.sampled_from(KINDS))
+def test_merging_is_the_written_rule(documents: list[Resource], service: str, kind: str) -> None:
     universe = load(("mesh.yaml", document) for document in documents)
-    rules = [document for document in documents if document["type"] == "MeshHealthCheck"]
+    rules = [document for document in documents if document["type"] == kind]
     proxies = {document["name"]: document for document in documents if document["type"] == "Dataplane"}
 
     for dataplane in universe.dataplanes:
         written = expected_conf(rules, proxies[dataplane.name], service)
-        found = api.effective(universe, "MeshHealthCheck", dataplane, service)["conf"]
+        found = api.effective(universe, kind, dataplane, service)["conf"]
 
         assert plain(found or {}) == plain(written or {})
 
 
 @examples(50, 500)
-@given(meshes, services)
-def test_every_field_names_the_policy_that_set_it(documents: list[Resource], service: str) -> None:
+@given(meshes, services, st.sampled_from(KINDS))
+def test_every_field_names_the_policy_that_set_it(documents: list[Resource], service: str, kind: str) -> None:
     universe = load(("mesh.yaml", document) for document in documents)
-    rules = {document["name"]: document for document in documents if document["type"] == "MeshHealthCheck"}
+    rules = {document["name"]: document for document in documents if document["type"] == kind}
 
     for dataplane in universe.dataplanes:
-        answer = api.effective(universe, "MeshHealthCheck", dataplane, service)
+        answer = api.effective(universe, kind, dataplane, service)
         for path, field in answer["fields"].items():
             for place in (field, *field["losers"]):
                 policy = place.get("policy", place)
                 index = int(policy["path"].removeprefix("spec.to[").partition("]")[0])
-                written = rules[policy["name"]]["spec"]["to"][index]["default"]
+                written = as_serialised(rules[policy["name"]]["spec"]["to"][index]["default"])
                 assert policy["path"].startswith(f"spec.to[{index}].default")
                 assert leaf(member(written, path)) == leaf(place["value"])
             assert leaf(member(answer["conf"], path)) == leaf(field["value"])
@@ -344,8 +418,13 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def as_serialised(conf: Resource) -> Resource:
-    """An empty list of headers to set or add is as if it were not written; other empty lists count."""
+    """An empty list of headers to set or add is as if it were not written; other empty lists count.
+
+    Statuses to retry on are texts.
+    """
     conf = copy.deepcopy(conf)
+    conditions = conf.get("http", {}).get("retryOn", [])
+    conditions[:] = map(str, conditions)
     modifier = conf.get("http", {}).get("requestHeadersToAdd", {})
     for operation in [name for name, content in modifier.items() if not content]:
         del modifier[operation]
@@ -373,6 +452,29 @@ def member(value: Any, path: str) -> Any:
     for step in path.split("."):
         value = value[step]
     return value
+
+
+# --- retries ----------------------------------------------------------------------------------------------------------
+
+
+@examples(50, 500)
+@given(meshes, services)
+def test_retries_are_such_as_envoy_takes(documents: list[Resource], service: str) -> None:
+    universe = load(("mesh.yaml", document) for document in documents)
+
+    for dataplane in universe.dataplanes:
+        policy = api.retry_policy(universe, dataplane, service)
+        conditions = policy.get("retryOn", "").split(",")
+        assert ("retriable-status-codes" in conditions) == ("retriableStatusCodes" in policy)
+        assert ("retriable-headers" in conditions) == ("retriableHeaders" in policy)
+        assert policy.get("maxConnectAttempts", 1) > 0
+        assert not policy.get("perTryTimeout", "0s").startswith("-")
+        assert policy.get("retryBackOff", {"baseInterval": "1s"})["baseInterval"] != "0s"
+        assert policy.get("retryBackOff", {}).get("maxInterval") != "0s"
+        assert policy.get("rateLimitedRetryBackOff", {"resetHeaders": ["any"]})["resetHeaders"]
+        for match in [*policy.get("retriableHeaders", []), *policy.get("retriableRequestHeaders", [])]:
+            text = match.get("stringMatch", {"exact": ""})
+            assert "exact" in text or text.get("prefix") or text["safeRegex"]["regex"]
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------
@@ -462,6 +564,40 @@ WHOLE: list[Resource] = [
                     },
                 },
                 {"targetRef": {"kind": "Mesh", "proxyTypes": ["Sidecar"]}, "default": {"tcp": {}}},
+            ],
+        },
+    },
+    {
+        "type": "MeshRetry",
+        "mesh": "default",
+        "name": "retries",
+        "spec": {
+            "targetRef": {"kind": "Mesh"},
+            "to": [
+                {
+                    "targetRef": {"kind": "MeshService", "name": "web"},
+                    "default": {
+                        "http": {
+                            "numRetries": 3,
+                            "perTryTimeout": "1s",
+                            "backOff": {"baseInterval": "25ms", "maxInterval": "1s"},
+                            "rateLimitedBackOff": {
+                                "resetHeaders": [{"name": "retry-after", "format": "Seconds"}],
+                                "maxInterval": "1m",
+                            },
+                            "retryOn": ["5xx", "HttpMethodGet", "503", 429],
+                            "retriableRequestHeaders": [{"name": "x-a", "type": "Prefix", "value": "1"}],
+                            "retriableResponseHeaders": [{"name": "x-b"}],
+                            "hostSelection": [
+                                {"predicate": "OmitHostsWithTags", "tags": {"version": "v1"}},
+                                {"predicate": "OmitPreviousPriorities", "updateFrequency": 2},
+                            ],
+                            "hostSelectionMaxAttempts": 3,
+                        },
+                        "grpc": {"retryOn": ["Canceled"]},
+                        "tcp": {"maxConnectAttempt": 3},
+                    },
+                },
             ],
         },
     },

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api, proxy
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings import (
     CODES,
     Finding,
@@ -23,6 +23,7 @@ from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings
     did_you_mean,
     format_path,
 )
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.duration import Duration
 
 Load = Callable[..., api.Universe]
 Rows = list[tuple[str, str]]
@@ -55,6 +56,11 @@ spec:
   - targetRef: {to}
     default: {default}
 """
+
+
+def retry(default: str = "{tcp: {maxConnectAttempt: 3}}", top: str = "{kind: Mesh}", to: str = "{kind: Mesh}") -> str:
+    """A MeshRetry, otherwise like `policy`."""
+    return policy(default, top, to).replace("MeshHealthCheck", "MeshRetry")
 
 
 def enveloped(line: str) -> str:
@@ -104,13 +110,13 @@ KINDS: Rows = [
     ("MESH008 type: unknown kind 'MeshHealthChek'; did you mean 'MeshHealthCheck'?", "▸type: MeshHealthChek\n"),
     ("MESH008 type: unknown kind 'MeshTimout'; did you mean 'MeshTimeout'?", "▸type: MeshTimout\n"),
     ("MESH008 type: unknown kind 'dataplane'; did you mean 'Dataplane'?", "▸type: dataplane\n"),
-    ("MESH009 type: not supported yet: MeshRetry", "name: x\n▸type: MeshRetry\n"),
+    ("MESH009 type: not supported yet: MeshTimeout", "name: x\n▸type: MeshTimeout\n"),
     ("MESH009 type: not supported yet: HealthCheck", "▸type: HealthCheck\nname: x\n"),
     (
-        "MESH009 apiVersion: not supported yet: resources in Kubernetes form",
-        "kind: Mesh\n▸apiVersion: kuma.io/v1alpha1\n",
+        "MESH009 kind: not supported yet: Mesh in Kubernetes form",
+        "▸kind: Mesh\napiVersion: kuma.io/v1alpha1\n",
     ),
-    ("MESH009 apiVersion: not supported yet: resources in Kubernetes form", "▸kind: Mesh\nname: default\n"),
+    ("MESH009 kind: not supported yet: Mesh in Kubernetes form", "▸kind: Mesh\nname: default\n"),
     ("MESH011 type: must be set", "▸name: x\nmesh: default\n"),
     ("MESH012 type: must be a string, not a list", "▸type: [Mesh]\n"),
 ]
@@ -332,6 +338,293 @@ HEALTH_CHECKS: Rows = [
     ),
     ("MESH012 spec.to: must be a list, not a mapping", enveloped("").replace("Mesh}}", "Mesh}, ▸to: {}}")),
     ("MESH010 spec.from: unknown field", enveloped("").replace("Mesh}}", "Mesh}, ▸from: []}")),
+]
+
+
+def retried(finding: str, default: str) -> tuple[str, str]:
+    """A row about `spec.to[0].default` of a MeshRetry."""
+    return re.sub(r"(MESH\d{3}) ", r"\1 spec.to[0].default", finding, count=1), retry(default)
+
+
+def nested(path: str, value: str) -> str:
+    """A configuration with one field: `{http: {▸numRetries: 3}}` for `http.numRetries`."""
+    *sections, field = path.split(".")
+    opened = "".join(f"{{{section}: " for section in sections)
+    return f"{opened}{{▸{field}: {value}}}{'}' * len(sections)}"
+
+
+def reset_header(finding: str, written: str) -> tuple[str, str]:
+    """A row about the second of the reset headers."""
+    code, rest = finding.split(" ", 1)
+    headers = f"[{{name: retry-after, format: Seconds}}, {written}]"
+    return retried(
+        f"{code} .grpc.rateLimitedBackOff.resetHeaders[1]{rest}",
+        f"{{grpc: {{rateLimitedBackOff: {{resetHeaders: {headers}}}}}}}",
+    )
+
+
+def matches(finding: str, written: str) -> Rows:
+    """Rows about the second of the matches on headers, of requests and of responses."""
+    return [
+        retried(
+            re.sub(r"(MESH\d{3}) ", rf"\1 .http.{field}[1]", finding, count=1),
+            f"{{http: {{{field}: [{{name: x-a, value: b}}, {written}]}}}}",
+        )
+        for field in ("retriableRequestHeaders", "retriableResponseHeaders")
+    ]
+
+
+def predicate(finding: str, written: str) -> tuple[str, str]:
+    """A row about the second of the predicates of `hostSelection`."""
+    return retried(
+        re.sub(r"(MESH\d{3}) ", r"\1 .http.hostSelection[1]", finding, count=1),
+        f"{{http: {{hostSelection: [{{predicate: OmitPreviousPriorities}}, {written}]}}}}",
+    )
+
+
+CONDITIONS = "Canceled, DeadlineExceeded, Internal, ResourceExhausted, Unavailable"
+NOTHING_RETRIED = "must have at least one field that says what is retried"
+
+RETRIES: Rows = [
+    *[
+        (
+            f"MESH009 {field}.kind: not supported yet: builtin gateways",
+            retry(**{argument: "{▸kind: MeshGateway, name: edge}"}),
+        )
+        for field, argument in [("spec.targetRef", "top"), ("spec.to[0].targetRef", "to")]
+    ],
+    (
+        "MESH020 spec.targetRef.kind: must be one of Mesh, MeshSubset, MeshService, MeshServiceSubset here",
+        retry(top="{▸kind: MeshHTTPRoute, name: route}"),
+    ),
+    *[
+        ("MESH020 spec.to[0].targetRef.kind: must be one of Mesh, MeshService here", retry(to=f"{{▸kind: {kind}}}"))
+        for kind in ("MeshSubset", "MeshServiceSubset, name: web", "MeshHTTPRoute, name: route")
+    ],
+    (
+        "MESH015 spec.to: must have at least one item",
+        enveloped("type: MeshRetry").replace("spec", "▸spec"),
+    ),
+    (
+        "MESH015 spec.to: must have at least one item",
+        enveloped("type: MeshRetry").replace("Mesh}}", "Mesh}, ▸to: []}"),
+    ),
+    (
+        "MESH210 spec.to[0].default: must have at least one of tcp, http, grpc",
+        retry("{}").replace("default:", "▸default:"),
+    ),
+    (
+        "MESH210 spec.to[0].default: must have at least one of tcp, http, grpc",
+        retry("HERE").replace("    default: HERE\n", "").replace("- targetRef", "- ▸targetRef"),
+    ),
+    retried("MESH210 .tcp: must have maxConnectAttempt", "{▸tcp: {}, http: {numRetries: 1}}"),
+    *[
+        row
+        for section in ("http", "grpc")
+        for row in (
+            retried(f"MESH210 .{section}: {NOTHING_RETRIED}", f"{{▸{section}: {{}}, tcp: {{maxConnectAttempt: 1}}}}"),
+            retried(
+                f"MESH210 .{section}.backOff: must have baseInterval or maxInterval",
+                f"{{{section}: {{numRetries: 1, ▸backOff: {{}}}}}}",
+            ),
+            retried(
+                f"MESH011 .{section}.rateLimitedBackOff.resetHeaders: must be set",
+                f"{{{section}: {{▸rateLimitedBackOff: {{maxInterval: 1s}}}}}}",
+            ),
+        )
+    ],
+    # How often to look for a host is no reason for a retry.
+    retried(f"MESH210 .http: {NOTHING_RETRIED}", "{▸http: {hostSelectionMaxAttempts: 3}}"),
+    *[
+        retried(f"{code} .{field}: {says}", nested(field, value))
+        for field in ("http.numRetries", "grpc.numRetries", "tcp.maxConnectAttempt")
+        for value, code, says in [
+            ("-1", "MESH021", "must be between 0 and 2147483647"),
+            ("2147483648", "MESH021", "must be between 0 and 2147483647"),
+            ("1.5", "MESH012", "must be a whole number, not a number"),
+            ("'3'", "MESH012", "must be a whole number, not a string"),
+            ("null", "MESH012", "must be a whole number, not null"),
+        ]
+    ],
+    *[
+        retried(f"{code} .{section}.{field}: {says}", nested(f"{section}.{field}", value))
+        for section in ("http", "grpc")
+        for field in ("perTryTimeout", "backOff.baseInterval", "backOff.maxInterval")
+        for value, code, says in [
+            ("1 s", "MESH022", "is not a duration such as 500ms, 10s, 1m30s"),
+            ("5m3", "MESH022", "is not a duration such as 500ms, 10s, 1m30s"),
+            ("''", "MESH022", "is not a duration such as 500ms, 10s, 1m30s"),
+            ("15", "MESH012", "must be a string, not a number"),
+        ]
+    ],
+    *[
+        row
+        for section in ("http", "grpc")
+        for value in ("0s", "-1s")
+        for row in (
+            retried(
+                f"MESH021 .{section}.backOff.baseInterval: must be greater than zero",
+                nested(f"{section}.backOff.baseInterval", value),
+            ),
+            retried(
+                f"MESH021 .{section}.rateLimitedBackOff.maxInterval: must be greater than zero",
+                f"{{{section}: {{rateLimitedBackOff: {{resetHeaders: [], ▸maxInterval: {value}}}}}}}",
+            ),
+            retried(
+                f"warning: MESH213 .{section}.backOff.maxInterval: must be greater than zero for Envoy: the default",
+                nested(f"{section}.backOff.maxInterval", value),
+            ),
+        )
+    ],
+    *[
+        retried(
+            f"warning: MESH213 .{section}.perTryTimeout: is less than no time at all: the default 15s is used",
+            nested(f"{section}.perTryTimeout", "-1s"),
+        )
+        for section in ("http", "grpc")
+    ],
+    retried(
+        "warning: MESH213 .tcp.maxConnectAttempt: is less than the one attempt that Envoy makes in any case",
+        "{tcp: {▸maxConnectAttempt: 0}}",
+    ),
+    *[
+        retried(f"MESH211 .http.retryOn[1]: unknown condition {says}", f"{{http: {{retryOn: [5xx, ▸{written}]}}}}")
+        for written, says in [
+            ("5xxx", "'5xxx'; did you mean '5xx'?"),
+            ("gateway-error", "'gateway-error'; did you mean 'GatewayError'?"),
+            ("RESET", "'RESET'; did you mean 'Reset'?"),
+            ("HttpMethodGett", "'HttpMethodGett'; did you mean 'HttpMethodGet'"),
+            ("'499'", "'499'; did you mean '429' or '409'?"),
+            ("499", "'499'; did you mean '429' or '409'?"),
+            ("'0503'", "'0503'; did you mean '503'?"),
+            ("Canceled", "'Canceled'; write a name such as GatewayError, or a status such as 503"),
+            ("''", "''; write a name such as GatewayError, or a status such as 503"),
+        ]
+    ],
+    *[
+        retried(
+            f"MESH012 .http.retryOn[0]: must be a string or a whole number, not {says}",
+            f"{{http: {{retryOn: [▸{written}]}}}}",
+        )
+        for written, says in [("503.5", "a number"), ("true", "true or false"), ("null", "null"), ("[5xx]", "a list")]
+    ],
+    retried("MESH012 .http.retryOn: must be a list, not a string", "{http: {▸retryOn: 5xx}}"),
+    *[
+        retried(
+            f"MESH013 .grpc.retryOn[1]: must be one of {CONDITIONS}{says}",
+            f"{{grpc: {{retryOn: [Internal, ▸{written}]}}}}",
+        )
+        for written, says in [
+            ("cancelled", "; did you mean 'Canceled'?"),
+            ("deadline-exceeded", "; did you mean 'DeadlineExceeded'?"),
+            ("5xx", ""),
+        ]
+    ],
+    reset_header("MESH011 .name: must be set", "▸{format: Seconds}"),
+    reset_header("MESH011 .format: must be set", "▸{name: x-a}"),
+    reset_header("MESH014 .name: must not be empty", "{▸name: '', format: Seconds}"),
+    reset_header("MESH014 .name: must consist of lower-case letters", "{▸name: Retry-After, format: Seconds}"),
+    reset_header(
+        "MESH013 .format: must be one of Seconds, UnixTimestamp; did you mean 'Seconds'?",
+        "{name: x-a, ▸format: seconds}",
+    ),
+    reset_header("MESH010 .value: unknown field", "{name: x-a, format: Seconds, ▸value: 3}"),
+    *matches("MESH011 .name: must be set", "▸{value: b}"),
+    *matches("MESH014 .name: must not be empty", "{▸name: '', value: b}"),
+    *matches("MESH014 .name: must consist of lower-case letters", "{▸name: X-A, value: b}"),
+    *matches("MESH014 .name: must not be longer than 256 characters", f"{{▸name: {'a' * 257}, value: b}}"),
+    *matches("MESH014 .value: must be one line", r'{name: x-b, ▸value: "a\nb"}'),
+    *matches("MESH012 .value: must be a string, not a number", "{name: x-b, ▸value: 3}"),
+    *matches(
+        "MESH013 .type: must be one of Exact, Present, RegularExpression, Absent, Prefix; did you mean 'Prefix'?",
+        "{name: x-b, ▸type: prefix, value: b}",
+    ),
+    *[
+        row
+        for without in ("▸{name: x-b%s}", "{name: x-b%s, ▸value: ''}")
+        for kind, taken in [
+            ("", "the empty value only"),
+            (", type: Exact", "the empty value only"),
+            (", type: RegularExpression", "the empty value only"),
+            (", type: Prefix", "any value"),
+        ]
+        for row in matches(
+            f"warning: MESH213 .value: is not set, and the match takes {taken}", without.replace("%s", kind)
+        )
+    ],
+    *[
+        row
+        for kind in ("Present", "Absent")
+        for row in matches(
+            f"warning: MESH054 .value: has no effect: a match of type {kind} looks at no value",
+            f"{{name: x-b, type: {kind}, ▸value: b}}",
+        )
+    ],
+    *[
+        row
+        for expression, says in [
+            ("a(", "missing ), unterminated subpattern"),
+            ("'[z-a]'", "bad character range z-a"),
+            ("a)", "unbalanced parenthesis"),
+            ("'[a'", "unterminated character set"),
+        ]
+        for row in matches(
+            f"warning: MESH219 .value: is no regular expression for Envoy: {says}",
+            f"{{name: x-b, type: RegularExpression, ▸value: {expression}}}",
+        )
+    ],
+    predicate("MESH011 .predicate: must be set", "▸{tags: {a: b}}"),
+    predicate(
+        "MESH013 .predicate: must be one of OmitPreviousHosts, OmitHostsWithTags, OmitPreviousPriorities; "
+        "did you mean 'OmitPreviousHosts'?",
+        "{▸predicate: OmitPreviousHost}",
+    ),
+    predicate("MESH212 .tags: must be set with predicate OmitHostsWithTags", "▸{predicate: OmitHostsWithTags}"),
+    predicate(
+        "MESH212 .tags: must be set with predicate OmitHostsWithTags", "{predicate: OmitHostsWithTags, ▸tags: {}}"
+    ),
+    predicate("MESH012 .tags.a: must be a string, not a number", "{predicate: OmitHostsWithTags, tags: {▸a: 1, b: c}}"),
+    predicate(
+        "warning: MESH054 .updateFrequency: has no effect with predicate OmitHostsWithTags",
+        "{predicate: OmitHostsWithTags, tags: {a: b}, ▸updateFrequency: 3}",
+    ),
+    predicate(
+        "warning: MESH054 .tags: has no effect with predicate OmitPreviousHosts",
+        "{predicate: OmitPreviousHosts, ▸tags: {a: b}}",
+    ),
+    predicate("MESH010 .tag: unknown field; did you mean 'tags'?", "{predicate: OmitPreviousHosts, ▸tag: {}}"),
+    predicate(
+        "MESH212 .predicate: must not be OmitPreviousPriorities a second time", "{▸predicate: OmitPreviousPriorities}"
+    ),
+    *[
+        retried(
+            f"{code} .http.hostSelection[0].updateFrequency: {says}",
+            f"{{http: {{hostSelection: [{{predicate: OmitPreviousPriorities, ▸updateFrequency: {value}}}]}}}}",
+        )
+        for value, code, says in [
+            ("0", "MESH212", "must be greater than zero"),
+            ("-1", "MESH212", "must be greater than zero"),
+            ("1.5", "MESH012", "must be a whole number, not a number"),
+            ("2147483648", "MESH021", "must be between -2147483648 and 2147483647"),
+        ]
+    ],
+    *[
+        retried(
+            f"{code} .http.hostSelectionMaxAttempts: {says}",
+            f"{{http: {{numRetries: 1, ▸hostSelectionMaxAttempts: {value}}}}}",
+        )
+        for value, code, says in [
+            ("1.5", "MESH012", "must be a whole number, not a number"),
+            ("9223372036854775808", "MESH021", "must be between -9223372036854775808 and 9223372036854775807"),
+        ]
+    ],
+    retried(
+        "MESH010 .http.numretries: unknown field; did you mean 'numRetries'?",
+        "{http: {▸numretries: 3, retryOn: [5xx]}}",
+    ),
+    retried("MESH010 .grpc.hostSelection: unknown field", "{grpc: {numRetries: 3, ▸hostSelection: []}}"),
+    retried("MESH010 .TCP: unknown field; did you mean 'tcp'?", "{▸TCP: {}, http: {numRetries: 3}}"),
+    retried("MESH012 .http: must be a mapping, not null", "{▸http: }"),
 ]
 
 AT_INBOUND = "networking.inbound[0]"
@@ -564,7 +857,12 @@ RESOURCES: Rows = [
             f"MESH030 name: this {kind} is also in mesh.yaml:{line}:1",
             documents(text, text.replace("\nname", "\n▸name")),
         )
-        for kind, text, line in [("Mesh", mesh(), 2), ("Dataplane", WEB, 3), ("MeshHealthCheck", policy(), 3)]
+        for kind, text, line in [
+            ("Mesh", mesh(), 2),
+            ("Dataplane", WEB, 3),
+            ("MeshHealthCheck", policy(), 3),
+            ("MeshRetry", retry(), 3),
+        ]
     ],
     ("MESH031 mesh: there is no Mesh 'east'", WEB.replace("mesh: default", "▸mesh: east")),
     (
@@ -604,13 +902,119 @@ RESOURCES: Rows = [
     ),
 ]
 
-TABLES = [SOURCE, KINDS, ENVELOPES, TARGET_REFS, HEALTH_CHECKS, DATAPLANES, MESHES, PORTS, RESOURCES]
+
+def kubernetes_retry(metadata: str) -> str:
+    """A MeshRetry in Kubernetes form."""
+    head = f"apiVersion: kuma.io/v1alpha1\nkind: MeshRetry\nmetadata: {{name: r, {metadata}}}\n"
+    return head + retry().partition("name: hc\n")[2]
+
+
+def kubernetes_service(port: str, annotations: str = "") -> str:
+    """A Service of which the mesh calls the one port `s_default_svc_80`."""
+    head = f"apiVersion: v1\nkind: Service\nmetadata: {{name: s, annotations: {{{annotations}}}}}\n"
+    return f"{head}spec: {{ports: [{{port: 80, {port}}}]}}\n"
+
+
+HINT = "80.service.kuma.io/protocol"
+HINTED = inbound("tags: {kuma.io/service: s_default_svc_80}")
+CLIENT = gateway("outbound: [{port: 1, tags: {kuma.io/service: api}}]")
+HTTP_API = inbound(f"tags: {{kuma.io/service: api, {PROTOCOL}: http}}", "api-1")
+
+# What is valid, and yet not what it seems to be; test_lint.py and test_kubernetes.py have more.
+ADVICE: Rows = [
+    ("MESH029 metadata.namespace: must be kuma-system or kong-mesh-system", kubernetes_retry("▸namespace: default")),
+    (
+        f'warning: MESH036 metadata.annotations["{HINT}"]: says tcp, but the port\'s appProtocol says http',
+        documents(HINTED, kubernetes_service("appProtocol: http", f"▸{HINT}: tcp")),
+    ),
+    (
+        f"warning: MESH036 {AT_INBOUND}.{PROTOCOL_TAG}: says http, which counts, but the Service in mesh.yaml:9:27",
+        documents(
+            inbound(f"tags: {{kuma.io/service: s_default_svc_80, ▸{PROTOCOL}: http}}"),
+            kubernetes_service("appProtocol: tcp"),
+        ),
+    ),
+    (
+        f"warning: MESH037 {AT_INBOUND}.{PROTOCOL_TAG}: 'api' speaks http on api-1 and tcp on api-2: tcp to the mesh",
+        documents(HTTP_API, inbound("▸tags: {kuma.io/service: api}", "api-2")),
+    ),
+    (
+        "warning: MESH054 spec.to[0].default.grpc: has no effect: the service speaks http ('api', and",
+        documents(CLIENT, HTTP_API, retry("{▸grpc: {numRetries: 1}}")),
+    ),
+    (
+        "warning: MESH055 spec.targetRef: selects none of the dataplanes",
+        documents(WEB, retry(top="{kind: MeshService, name: wep}").replace("targetRef", "▸targetRef", 1)),
+    ),
+    (
+        "warning: MESH056 spec.to[0].targetRef.name: no dataplane offers the service 'wep'; did you mean 'web'?",
+        documents(WEB, retry(to="{kind: MeshService, ▸name: wep}")),
+    ),
+    (
+        "warning: MESH057 spec.to[0]: has no effect: all of it is overridden by spec.to[1]",
+        documents(
+            WEB,
+            retry(to="{kind: MeshService, name: web}").replace("- targetRef", "- ▸targetRef")
+            + "  - {targetRef: {kind: Mesh}, default: {tcp: {maxConnectAttempt: 2}}}\n",
+        ),
+    ),
+    (
+        "warning: MESH058 spec.ports[0].appProtocol: 'htp' is no protocol of the mesh; did you mean 'http'?",
+        documents(HINTED, kubernetes_service("▸appProtocol: htp")),
+    ),
+    (
+        "notice: MESH059 spec.ports[0].appProtocol: nobody offers the service 's_default_svc_80'",
+        documents(WEB, kubernetes_service("▸appProtocol: http")),
+    ),
+    *[
+        (
+            f"warning: {code} spec.to[0].default.http.{field}: {says}",
+            documents(CLIENT, HTTP_API, retry(f"{{http: {{{conf}}}}}")),
+        )
+        for code, field, says, conf in [
+            (
+                "MESH214",
+                "backOff.baseInterval",
+                "is above maxInterval, 1s",
+                "backOff: {▸baseInterval: 2s, maxInterval: 1s}",
+            ),
+            ("MESH216", "numRetries", "means up to 11 requests for one, 25ms apart at first", "▸numRetries: 10"),
+            (
+                "MESH217",
+                "retryOn",
+                "names methods only, so that the default conditions apply",
+                "▸retryOn: [HttpMethodGet]",
+            ),
+        ]
+    ],
+]
+
+TABLES = [SOURCE, KINDS, ENVELOPES, TARGET_REFS, HEALTH_CHECKS, RETRIES, DATAPLANES, MESHES, PORTS, RESOURCES, ADVICE]
 
 
 @pytest.mark.parametrize(
     ("finding", "text"), [pytest.param(finding, text, id=finding) for table in TABLES for finding, text in table]
 )
 def test_one_mistake_one_finding(load_files: Load, finding: str, text: str) -> None:
+    [found] = load_files({"mesh.yaml": text.replace(MARK, "", 1)}).findings
+
+    assert str(found).startswith(f"mesh.yaml:{place_of(text)}: {finding}")
+
+
+TIMEOUTS: Rows = [
+    (
+        "warning: MESH215 spec.to[0].default.http.perTryTimeout: never comes into force: the whole request times out",
+        documents(CLIENT, HTTP_API, retry("{http: {▸perTryTimeout: 10s}}")),
+    ),
+]
+
+
+@pytest.mark.parametrize(("finding", "text"), TIMEOUTS)
+def test_one_mistake_where_requests_time_out(
+    load_files: Load, monkeypatch: pytest.MonkeyPatch, finding: str, text: str
+) -> None:
+    # No kind sets the timeout of a request so far.
+    monkeypatch.setattr(proxy, "_NO_TIMEOUT", Duration.parse("10s"))
     [found] = load_files({"mesh.yaml": text.replace(MARK, "", 1)}).findings
 
     assert str(found).startswith(f"mesh.yaml:{place_of(text)}: {finding}")
@@ -633,7 +1037,10 @@ def test_nothing_to_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 
 def test_every_code_is_shown_by_a_row() -> None:
     shown = {
-        code for table in [*TABLES, FILES] for finding, _text in table for code in re.findall(r"MESH\d{3}", finding)
+        code
+        for table in [*TABLES, TIMEOUTS, FILES]
+        for finding, _text in table
+        for code in re.findall(r"MESH\d{3}", finding)
     }
 
     # Codes from MESH100 on belong to the border with Ansible.
@@ -660,6 +1067,30 @@ def test_every_code_is_shown_by_a_row() -> None:
         pytest.param(enveloped("").replace("Mesh}}", "MeshSubset}, to: []}"), id="neither tags nor items"),
         pytest.param(policy("{healthyPanicThreshold: '62.9', http: {disabled: yes}}"), id="decimal in quotes"),
         pytest.param(policy("{tcp: {send: '', receive: ['']}}"), id="empty payloads"),
+        pytest.param(documents(policy(), retry()), id="policies of two kinds with one name"),
+        pytest.param(retry("{http: {retryOn: [5xx, 5XX, Reset, HttpMethodGet, '503', 503]}}"), id="conditions"),
+        pytest.param(
+            retry("{http: {numRetries: 0, perTryTimeout: 0s, retryOn: []}}"), id="zero, no time, no condition"
+        ),
+        pytest.param(
+            retry("{http: {retriableRequestHeaders: [{name: x-a, value: b}, {name: x-a, type: Absent}]}}"),
+            id="matches on headers",
+        ),
+        *[
+            pytest.param(
+                retry(
+                    "{http: {retriableRequestHeaders: "
+                    f"[{{name: x-a, type: RegularExpression, value: '{expression}'}}]}}}}"
+                ),
+                id=f"expression {expression}",
+            )
+            # The last three mean nothing to Python, but something to Envoy.
+            for expression in ("s[0-9]{2}|", "(?i:a)b", r"\pN+", r"\Qa(\E", "(?<n>a)")
+        ],
+        pytest.param(
+            retry("{http: {hostSelection: [{predicate: OmitPreviousHosts}, {predicate: OmitPreviousPriorities}]}}"),
+            id="predicates without anything else",
+        ),
         pytest.param(
             documents(mesh(name="a"), mesh(name="b"), WEB.replace("default", "a"), WEB.replace("default", "b")),
             id="one name in two meshes",

@@ -62,11 +62,23 @@ def test_golden(directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Non
 # What a control plane makes of some of the goldens, where it deliberately differs from what is made here. The number
 # is that of the row in the table of differences; the steps lead to the place in `resources`.
 
+RETRY_POLICY = (
+    *(type_urls.LISTENER, "outbound:127.0.0.1:10001", "filterChains", 0, "filters", 0, "typedConfig"),
+    *("routeConfig", "virtualHosts", 0, "routes", 0, "route", "retryPolicy"),
+)
+HTTP_CONDITIONS = "gateway-error,connect-failure,refused-stream"
 HEALTH_CHECK = (type_urls.CLUSTER, "backend", "healthChecks", 0)
 TCP_CHECK = {"interval": "60s", "timeout": "15s", "unhealthyThreshold": 5, "healthyThreshold": 1, "tcpHealthCheck": {}}
 SET = {"appendAction": "OVERWRITE_IF_EXISTS_OR_ADD"}
 FILTERS = (type_urls.LISTENER, "inbound:192.0.2.1:80", "filterChains", 0, "filters")
 DIFFERENCES: list[tuple[int, tuple[str | int, ...], Any, Any]] = [
+    # The policies of 1 and 21 are refused by a control plane.
+    (1, (*RETRY_POLICY, "retryOn"), None, "5xx,retriable-status-codes"),
+    (1, (*RETRY_POLICY, "retriableStatusCodes"), None, [429, 503]),
+    (2, (*RETRY_POLICY, "retryOn"), "canceled,internal", "cancelled,internal"),
+    (3, (*RETRY_POLICY, "retryOn"), "5xx", "5xx,retriable-headers"),
+    (4, (*RETRY_POLICY, "perTryTimeout"), None, "15s"),
+    (5, RETRY_POLICY, None, {"retryOn": HTTP_CONDITIONS, "numRetries": 3, "perTryTimeout": "2s"}),
     (6, HEALTH_CHECK, None, TCP_CHECK),
     (7, (*HEALTH_CHECK, "tcpHealthCheck", "send", "text"), b"UElORw==".hex(), b"PING".hex()),
     (7, (*HEALTH_CHECK, "tcpHealthCheck", "receive", 0, "text"), b"UE9ORw==".hex(), b"PONG".hex()),
@@ -85,6 +97,8 @@ DIFFERENCES: list[tuple[int, tuple[str | int, ...], Any, Any]] = [
     (16, (*FILTERS, 1, "name"), "envoy.filters.network.tcp_proxy", None),
     (16, (*FILTERS, 0, "name"), "envoy.filters.network.kafka_broker", "envoy.filters.network.tcp_proxy"),
     (17, HEALTH_CHECK, TCP_CHECK, None),
+    (21, (*RETRY_POLICY, "retryPriority", "typedConfig", "updateFrequency"), None, 2),
+    (22, (*RETRY_POLICY, "retryBackOff"), {"maxInterval": "1s"}, {"baseInterval": "0.025s", "maxInterval": "1s"}),
     (24, HEALTH_CHECK, None, TCP_CHECK),
 ]
 

@@ -192,8 +192,8 @@ networking: {address: 192.0.2.1, gateway: {tags: {kuma.io/service: web}}}
 """
 
 
-def source(name: str, file: str, line: int, item: int = 0) -> dict[str, object]:
-    path = f"spec.to[{item}].default"
+def source(name: str, file: str, line: int, field: str, item: int = 0) -> dict[str, object]:
+    path = f"spec.to[{item}].default.{field}"
     return {"kind": "MeshHealthCheck", "name": name, "file": file, "line": line, "path": path}
 
 
@@ -201,27 +201,48 @@ def test_every_field_knows_who_set_it_and_who_lost(load_files: Load) -> None:
     universe = load_files(
         {"mesh/low.yaml": LOW, "mesh/middle.yaml": MIDDLE, "mesh/high.yaml": HIGH, "mesh/dataplane.yaml": DATAPLANE}
     )
-    low, high = source("low", "mesh/low.yaml", 8), source("high", "mesh/high.yaml", 9)
-    middle, middle_backend = source("middle", "mesh/middle.yaml", 8), source("middle", "mesh/middle.yaml", 10, item=1)
+    another = "another item of `to` stands later in the same policy"
+    below = "less specific: its targetRef is of kind Mesh, not MeshSubset"
+    far_below = "less specific: its targetRef is of kind Mesh, not MeshService"
+    in_between = "less specific: its targetRef is of kind MeshSubset, not MeshService"
+
+    def low(field: str, line: int = 10) -> dict[str, object]:
+        return source("low", "mesh/low.yaml", line, field)
+
+    def middle(field: str) -> dict[str, object]:
+        return source("middle", "mesh/middle.yaml", 8, field)
+
+    def middle_backend(field: str, line: int) -> dict[str, object]:
+        return source("middle", "mesh/middle.yaml", line, field, item=1)
+
+    def high(field: str) -> dict[str, object]:
+        return source("high", "mesh/high.yaml", 9, field)
 
     assert effective(universe, "backend") == {
         "conf": {"interval": "5s", "http": {"path": "/middle"}, "tcp": {}},
         "fields": {
             "interval": {
                 "value": "5s",
-                "policy": high,
+                "policy": high("interval"),
                 "losers": [
-                    {**low, "value": "30s"},
-                    {**middle, "value": "20s"},
-                    {**middle_backend, "value": "10s"},
+                    {**low("interval", 9), "value": "30s", "why": far_below},
+                    {**middle("interval"), "value": "20s", "why": in_between},
+                    {**middle_backend("interval", 11), "value": "10s", "why": in_between},
                 ],
             },
             "http": {
                 "value": {},
-                "policy": middle_backend,
-                "losers": [{**low, "value": {}}, {**middle, "value": {}}],
+                "policy": middle_backend("http", 12),
+                "losers": [
+                    {**low("http"), "value": {}, "why": below},
+                    {**middle("http"), "value": {}, "why": another},
+                ],
             },
-            "http.path": {"value": "/middle", "policy": middle, "losers": [{**low, "value": "/low"}]},
-            "tcp": {"value": {}, "policy": high, "losers": []},
+            "http.path": {
+                "value": "/middle",
+                "policy": middle("http.path"),
+                "losers": [{**low("http.path"), "value": "/low", "why": below}],
+            },
+            "tcp": {"value": {}, "policy": high("tcp"), "losers": []},
         },
     }

@@ -208,12 +208,11 @@ def test_its_origins_are_in_the_release(universe: api.Universe) -> None:
     def origin(kind: str, name: str, file: str) -> dict[str, str]:
         return {"kind": kind, "name": name, "file": file, "path": "spec.to[0].default"}
 
+    banners = [origin("MeshBanner", "special", "banners.yaml"), origin("MeshBanner", "general", "banners.yaml")]
     assert origins == {
         "cluster/web": [origin("MeshHealthCheck", "hc", "mesh.yaml")],
-        f"listener/{LISTENER}": [
-            origin("MeshBanner", "special", "banners.yaml"),
-            origin("MeshBanner", "general", "banners.yaml"),
-        ],
+        f"listener/{LISTENER}": banners,
+        f"route/{LISTENER}": banners,
     }
 
 
