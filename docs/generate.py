@@ -41,7 +41,7 @@ SECTIONS = {
     "MESH001": "Files",
     "MESH008": "Single resources",
     "MESH030": "Resources together",
-    "MESH050": "Advice",
+    "MESH051": "Advice",
     "MESH101": "Hosts and controller",
     "MESH201": "Policies",
 }

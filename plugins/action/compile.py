@@ -175,6 +175,9 @@ class _Run:
         )
         for side in ("before", "after"):
             entry[side] = self._fleet.loaded.hide(entry[side])
+        if not entry["before"] and not entry["after"]:
+            # Where resources come from has changed, not they themselves.
+            return []
         self._diff_lines -= entry["before"].count("\n") + entry["after"].count("\n")
         return [entry]
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The action `explain`: which policy set what between a dataplane and its destinations, on the controller."""
+"""The action `explain`: which policy set what for a dataplane's inbounds and destinations, on the controller."""
 
 from __future__ import annotations
 

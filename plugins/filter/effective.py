@@ -26,6 +26,10 @@ extends_documentation_fragment:
   - meshsmith.universal._mesh.service
 seealso:
   - module: meshsmith.universal.explain
+  - plugin: meshsmith.universal.timeouts
+    plugin_type: filter
+  - plugin: meshsmith.universal.circuit_breakers
+    plugin_type: filter
   - plugin: meshsmith.universal.health_checks
     plugin_type: filter
   - plugin: meshsmith.universal.retry_policy

@@ -25,6 +25,8 @@ seealso:
     plugin_type: filter
   - plugin: meshsmith.universal.retry_policy
     plugin_type: filter
+  - plugin: meshsmith.universal.circuit_breakers
+    plugin_type: filter
   - plugin: meshsmith.universal.envoy_resources
     plugin_type: filter
 """

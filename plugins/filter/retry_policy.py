@@ -26,6 +26,8 @@ seealso:
     plugin_type: filter
   - plugin: meshsmith.universal.health_checks
     plugin_type: filter
+  - plugin: meshsmith.universal.timeouts
+    plugin_type: filter
   - module: meshsmith.universal.explain
 """
 

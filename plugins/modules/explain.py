@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: explain
-short_description: Say which policy sets what between a dataplane and its destinations
+short_description: Say which policy sets what for a dataplane
 version_added: 0.2.0
 description:
   - >-
-    For every destination of a dataplane and every kind of policy, says of each field what its value is, which policy
-    set it and where that is written, which policies lost against it and why, and what it became in Envoy.
+    For every inbound and every destination of a dataplane and every kind of policy, says of each field what its value
+    is, which policy set it and where that is written, which policies lost against it and why, and what it became in
+    Envoy.
   - Names the settings that have no effect there, with the reason.
   - >-
     The result is a text for people and the same as a structure for tools. To ask about a single kind in a template, use
@@ -51,15 +52,21 @@ options:
     description:
       - The service that the dataplane talks to, as the value of its tag C(kuma.io/service).
       - Or a mapping of tags among which is C(kuma.io/service); the others name a subset of the service.
-      - When not set, all destinations are explained. The dataplane must have an outbound for a service that is set.
+      - >-
+        When not set, all inbounds and destinations are explained. The dataplane must have an outbound for a service
+        that is set.
     type: raw
 seealso:
   - module: meshsmith.universal.validate
   - plugin: meshsmith.universal.effective
     plugin_type: filter
-  - plugin: meshsmith.universal.retry_policy
+  - plugin: meshsmith.universal.timeouts
+    plugin_type: filter
+  - plugin: meshsmith.universal.circuit_breakers
     plugin_type: filter
   - plugin: meshsmith.universal.health_checks
+    plugin_type: filter
+  - plugin: meshsmith.universal.retry_policy
     plugin_type: filter
 """
 
@@ -90,6 +97,11 @@ text:
   returned: success
   type: str
   sample: |-
+    web-1 <- web (http, at 192.0.2.10:8080)
+      MeshTimeout
+        http.requestTimeout: 0s
+          from MeshTimeout mesh-timeout-all-default (initial policy of Kuma 2.7)
+          is virtualHosts[0].routes[0].route.timeout of route inbound:web of listener inbound:192.0.2.10:8080
     web-1 -> backend (http, 1 endpoint, at 127.0.0.1:10001)
       MeshHealthCheck
         interval: 10s
@@ -106,6 +118,71 @@ dataplane:
   returned: success
   type: str
   sample: web-1
+inbounds:
+  description:
+    - >-
+      The inbounds of the dataplane that its proxy listens on, in the order in which the Dataplane has them.
+    - Empty when a service was asked for.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    service:
+      description: The service that the inbound is of.
+      type: str
+      returned: always
+    address:
+      description: Where the proxy listens.
+      type: str
+      returned: always
+    port:
+      description: The port on which it does.
+      type: int
+      returned: always
+    protocol:
+      description: What the service speaks.
+      type: str
+      returned: always
+    kinds:
+      description: >-
+        What C(from) of the policies says for the inbound, in the shape of RV(destinations[].kinds).
+      type: dict
+      returned: always
+  sample:
+    - service: web
+      address: 192.0.2.10
+      port: 8080
+      protocol: http
+      kinds:
+        MeshTimeout:
+          conf:
+            http:
+              requestTimeout: 0s
+          fields:
+            http:
+              value: {}
+              policy:
+                kind: MeshTimeout
+                name: mesh-timeout-all-default
+                file: initial policy of Kuma 2.7
+                line:
+                path: spec.from[0].default.http
+              losers: []
+              envoy: []
+              no_effect:
+            http.requestTimeout:
+              value: 0s
+              policy:
+                kind: MeshTimeout
+                name: mesh-timeout-all-default
+                file: initial policy of Kuma 2.7
+                line:
+                path: spec.from[0].default.http.requestTimeout
+              losers: []
+              envoy:
+                - resource: route inbound:web of listener inbound:192.0.2.10:8080
+                  field: virtualHosts[0].routes[0].route.timeout
+              no_effect:
 destinations:
   description: The destinations of the dataplane, or those of the service that was asked for.
   returned: success
@@ -147,6 +224,7 @@ destinations:
           (C(kind), C(name), and the place of the field in it: C(file), C(line), C(path)), and the C(losers), in the
           order in which they lost. A loser has the members of a policy, the C(value) that did not apply, and C(why) it
           did not.
+        - The C(file) of an initial policy of the mesh says so, and its C(line) is V(null).
         - >-
           C(envoy) lists what the field became, each as a C(field) of a C(resource). C(no_effect) is the reason why the
           field does nothing here, or V(null).

@@ -474,7 +474,8 @@ class Loaded:
             if dataplane.document.file in self._encrypted:
                 tags = destination["tags"].items()
                 destination["tags"] = {tag: value if tag == SERVICE_TAG else HIDDEN for tag, value in tags}
-            for kind in destination["kinds"].values():
+        for told_of in (*explanation["inbounds"], *explanation["destinations"]):
+            for kind in told_of["kinds"].values():
                 for path, told in kind["fields"].items():
                     if self._hide_value(told, told["policy"]):
                         *sections, name = path.split(".")

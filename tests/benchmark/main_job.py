@@ -43,7 +43,7 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(*map(Path, arguments.measure), arguments.started, arguments.profile)))
         return
-    each = f"{arguments.policies} of each of {', '.join(CONFS)}"
+    each = ", ".join(f"{arguments.policies // share} {kind}" for kind, (_conf, share) in CONFS.items())
     print(f"{arguments.services} services, {arguments.outbounds} outbounds each; {each}")
     _head()
     for count in arguments.dataplanes:
@@ -76,17 +76,20 @@ def _arguments() -> argparse.Namespace:
 def write_mesh(
     directory: Path, dataplanes: int, services: int, outbounds: int, policies: int, shuffled: bool = False
 ) -> None:
-    """A mesh directory, always the same one for the same numbers; `policies` of each kind."""
+    """A mesh directory, always the same one for the same numbers, with the initial policies.
+
+    `policies` is the number of MeshHealthChecks and of MeshRetries; of the other kinds there are a quarter as many.
+    """
     chance = random.Random(0)
     (directory / "dataplanes").mkdir()
     (directory / "policies").mkdir()
-    _write(directory / "mesh.yaml", {"type": "Mesh", "name": "default", "skipCreatingInitialPolicies": ["*"]})
+    _write(directory / "mesh.yaml", {"type": "Mesh", "name": "default"})
     for number in range(dataplanes):
         used = chance.sample(range(services), outbounds)
         one = _dataplane(number, services, used if shuffled else sorted(used))
         _write(directory / "dataplanes" / f"{one['name']}.yaml", one)
-    for kind, conf in CONFS.items():
-        for number in range(policies):
+    for kind, (conf, share) in CONFS.items():
+        for number in range(policies // share):
             one = _policy(kind, conf, number, services, chance)
             _write(directory / "policies" / f"{one['name']}.yaml", one)
 
@@ -178,8 +181,33 @@ def _retry(chance: random.Random, *protocols: str) -> Resource:
     return conf
 
 
+def _timeout(chance: random.Random, *protocols: str) -> Resource:
+    """How long connections and requests to services of these protocols may take."""
+    conf: Resource = {"connectionTimeout": f"{chance.randrange(1, 9)}s"}
+    if {"http", "http2", "grpc"} & {*protocols}:
+        conf["http"] = {"requestTimeout": f"{chance.randrange(100, 200)}s", "streamIdleTimeout": "1h"}
+    if {"http", "http2", "tcp"} & {*protocols}:
+        conf["idleTimeout"] = f"{chance.randrange(1, 9)}h"
+    return conf
+
+
+def _circuit_breaker(chance: random.Random, *_protocols: str) -> Resource:
+    """Limits, and hosts that are ejected."""
+    detectors = {"totalFailures": {"consecutive": chance.randrange(3, 9)}}
+    return {
+        "connectionLimits": {"maxConnections": chance.randrange(100, 9999), "maxRetries": 99},
+        "outlierDetection": {"interval": "10s", "maxEjectionPercent": 50, "detectors": detectors},
+    }
+
+
 Conf = Callable[..., Resource]
-CONFS: dict[str, Conf] = {"MeshHealthCheck": _health_check, "MeshRetry": _retry}
+# Of each kind how it is configured, and the part of the number of policies that it has.
+CONFS: dict[str, tuple[Conf, int]] = {
+    "MeshHealthCheck": (_health_check, 1),
+    "MeshRetry": (_retry, 1),
+    "MeshTimeout": (_timeout, 4),
+    "MeshCircuitBreaker": (_circuit_breaker, 4),
+}
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------

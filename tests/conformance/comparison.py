@@ -7,14 +7,16 @@ from __future__ import annotations
 import copy
 import functools
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 
 from .facts import Facts
+from .initial import written_out
 from .protos import ABSENT, Difference, canonical, differences
 from .recordings import Case, Resource, ResourceSet, cases
-from .rules import NOT_YET, REFUSED, RULES, Rule
+from .rules import NOT_YET, REFUSED, RULES, TAKEN_OUT, Rule
 
 # The recordings hold the kafka filter, so the target is an Envoy that has it.
 TARGET = api.Target(envoy_has_kafka=True)
@@ -40,28 +42,56 @@ def refused(case: Case) -> list[str]:
     return [place for places in REFUSED.values() for document in case.documents for place in places(document)]
 
 
+def taken_out(case: Case) -> dict[str, set[str]]:
+    """By dataplane, which members of its `networking` are taken out."""
+    members = {
+        document["name"]: document["networking"].keys() & {*TAKEN_OUT.values()}
+        for document in case.documents
+        if document["type"] == "Dataplane"
+    }
+    return {dataplane: found for dataplane, found in members.items() if found}
+
+
+def documents(case: Case) -> tuple[Resource, ...]:
+    """The documents of a case without what is taken out."""
+    return tuple(
+        document | {"networking": {key: value for key, value in networking.items() if key not in TAKEN_OUT.values()}}
+        if (networking := document.get("networking")) is not None
+        else document
+        for document in case.documents
+    )
+
+
+def _is_compared(case: Case) -> bool:
+    return not not_yet(case) and not refused(case) and bool(case.kuma.keys() - taken_out(case).keys())
+
+
 # The names of the cases that are compared.
-COMPARED = [name for name, case in cases().items() if not not_yet(case) and not refused(case)]
+COMPARED = [name for name, case in cases().items() if _is_compared(case)]
 
 
-def load(case: Case) -> api.Universe:
-    """The case's mesh as this collection reads it."""
-    return api.load(documents=[api.document(document, file=case.name) for document in case.documents])
+def load(found: Iterable[Resource], name: str) -> api.Universe:
+    """A mesh as this collection reads it."""
+    return api.load(documents=[api.document(document, file=name) for document in found])
 
 
-@functools.cache
-def compiled(name: str) -> dict[str, ResourceSet]:
-    """The resources of every dataplane of a case."""
-    universe = load(cases()[name])
+def resource_sets(universe: api.Universe) -> dict[str, ResourceSet]:
+    """The resources of every dataplane."""
     assert not universe.errors, "\n".join(map(str, universe.errors))
     return {dataplane.name: api.compile_proxy(universe, dataplane, TARGET) for dataplane in universe.dataplanes}
 
 
 @functools.cache
+def compiled(name: str) -> dict[str, ResourceSet]:
+    """The resources of every dataplane of a case."""
+    return resource_sets(load(documents(cases()[name]), name))
+
+
+@functools.cache
 def compare(name: str) -> Outcome:
     case = cases()[name]
-    ours, outcome, facts = compiled(name), Outcome(), Facts(case.documents)
-    for dataplane in sorted(ours.keys() | case.kuma.keys()):
+    ours, outcome, facts = compiled(name), Outcome(), Facts(written_out(documents(case)))
+    for dataplane in sorted((ours.keys() | case.kuma.keys()) - taken_out(case).keys()):
         here, there = ours.get(dataplane, {}), case.kuma.get(dataplane, {})
         outcome.differences[dataplane] = [
             f"{type_url.rpartition('.')[2]} {resource}: {path or 'the resource'}: here {left!r}, Kuma has {right!r}"

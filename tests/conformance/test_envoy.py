@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 
-from .comparison import COMPARED, load
+from .comparison import COMPARED, documents, load
 from .protos import CLUSTER, ENDPOINTS, LISTENER
 from .recordings import Resource, ResourceSet, cases
 
@@ -34,7 +34,7 @@ def envoy() -> Path:
 @pytest.mark.parametrize("name", COMPARED)
 def test_envoy_accepts(name: str, envoy: Path, tmp_path: Path) -> None:
     """All but back-offs whose base is above their maximum, which are sent as Kuma sends them, with a warning."""
-    universe = load(cases()[name])
+    universe = load(documents(cases()[name]), name)
     # The wheel's Envoy has no contrib extensions, so the target has no kafka filter either.
     resource_sets = (api.compile_proxy(universe, dataplane) for dataplane in universe.dataplanes)
     configurations = {json.dumps(_flatten(resources, tmp_path)) for resources in resource_sets}
@@ -52,7 +52,9 @@ def test_envoy_accepts(name: str, envoy: Path, tmp_path: Path) -> None:
 
 
 def test_a_base_above_its_maximum_is_among_the_cases() -> None:
-    assert any(finding.code == "MESH214" for name in COMPARED for finding in load(cases()[name]).findings)
+    findings = (finding for name in COMPARED for finding in load(documents(cases()[name]), name).findings)
+
+    assert any(finding.code == "MESH214" for finding in findings)
 
 
 def _refusals(envoy: Path, configurations: list[str], scratch: Path) -> dict[str, str]:

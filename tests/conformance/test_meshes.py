@@ -11,13 +11,16 @@ import pytest
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings import Severity
 
-from .comparison import COMPARED, compare, load, not_yet, refused
+from .comparison import COMPARED, compare, compiled, documents, load, not_yet, refused, resource_sets, taken_out
 from .conftest import FIGURE
+from .initial import initial_policies, loses_by_name, with_origin, with_smaller_names, written_out
 from .recordings import cases
-from .rules import NOT_YET, REFUSED, RULES, Rule
+from .rules import NOT_YET, REFUSED, RULES, TAKEN_OUT, Rule
 
 LEFT_OUT = [name for name, case in cases().items() if not_yet(case)]
 ON_PURPOSE = [name for name, case in cases().items() if refused(case)]
+IN_PART = [name for name, case in cases().items() if taken_out(case)]
+WITH_INITIAL = [name for name in COMPARED if initial_policies(cases()[name].documents)]
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -38,7 +41,48 @@ def test_equals_kuma(name: str, record_property: Callable[[str, object], None]) 
 @pytest.mark.parametrize("name", LEFT_OUT)
 def test_what_is_left_out_is_refused(name: str) -> None:
     """A case is only left out while it cannot be compiled."""
-    assert load(cases()[name]).errors, f"{name} can be compared now: take '{not_yet(cases()[name])}' out of NOT_YET"
+    case = cases()[name]
+
+    assert load(case.documents, name).errors, f"{name} can be compared now: take '{not_yet(case)}' out of NOT_YET"
+
+
+@pytest.mark.parametrize("name", IN_PART)
+def test_what_is_taken_out_is_refused(name: str) -> None:
+    """A dataplane is only left out while it is refused, for what is taken out and for nothing else."""
+    case = cases()[name]
+    expected = {
+        (dataplane, f"networking.{member}") for dataplane, members in taken_out(case).items() for member in members
+    }
+
+    assert {(error.name, error.path) for error in load(case.documents, name).errors} == expected
+    assert not load(documents(case), name).errors
+
+
+@pytest.mark.parametrize("reason", TAKEN_OUT)
+def test_every_reason_takes_something_out_of_a_case_that_is_compared(reason: str) -> None:
+    assert any(TAKEN_OUT[reason] in members for name in COMPARED for members in taken_out(cases()[name]).values())
+
+
+@pytest.mark.parametrize("name", WITH_INITIAL)
+def test_initial_policies_are_as_if_written_out(name: str) -> None:
+    """What Kuma's answers are made of: it gives what the user creates an origin, so that it wins all ties."""
+    found = written_out(with_origin(documents(cases()[name])))
+
+    assert resource_sets(load(found, name)) == compiled(name)
+
+
+@pytest.mark.parametrize("name", WITH_INITIAL)
+def test_initial_policies_win_nothing_but_ties_by_name(name: str) -> None:
+    """Row 18: without origins, which an update drops, the smaller name wins, be it that of an initial policy."""
+    found = documents(cases()[name])
+
+    assert (resource_sets(load(written_out(found), name)) != compiled(name)) == loses_by_name(found)
+    assert resource_sets(load(written_out(with_smaller_names(found)), name)) == compiled(name)
+
+
+@pytest.mark.parametrize("loses", [True, False])
+def test_ties_with_initial_policies_are_among_the_cases(loses: bool) -> None:
+    assert any(loses_by_name(cases()[name].documents) == loses for name in WITH_INITIAL)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -56,7 +100,7 @@ def test_every_reason_leaves_a_case_out(reason: str) -> None:
 @pytest.mark.parametrize("name", ON_PURPOSE)
 def test_what_is_refused_on_purpose_is_refused_for_that(name: str) -> None:
     case = cases()[name]
-    errors = [finding.path for finding in load(case).findings if finding.severity is Severity.ERROR]
+    errors = [finding.path for finding in load(case.documents, name).findings if finding.severity is Severity.ERROR]
 
     assert sorted(errors) == sorted(refused(case))
 

@@ -161,12 +161,12 @@ def fenced(page: str, language: str) -> list[str]:
 
 def test_explain_prints_what_the_page_about_ansible_shows(site):
     page = "docs/using-with-ansible.md"
-    (retries,) = [block for block in fenced(page, "yaml") if block.startswith("type: MeshRetry")]
+    (policies,) = [block for block in fenced(page, "yaml") if block.startswith("type: MeshRetry")]
     (session,) = [block for block in fenced(page, "console") if "meshsmith.universal.explain" in block]
     shutil.rmtree(site.directory / "mesh")
     (site.directory / "mesh").mkdir()
     (site.directory / "mesh" / "shop.yaml").write_text(fenced("README.md", "yaml")[0])
-    (site.directory / "mesh" / "retries.yaml").write_text(retries)
+    (site.directory / "mesh" / "policies.yaml").write_text(policies)
     inventory = {"mesh": {"hosts": {"web-1": {}, "backend-1": {}}}}
     (site.directory / "inventory.yml").write_text(yaml.safe_dump(inventory))
     command, shown = session.removeprefix("$ ").split("\n…\n")

@@ -30,6 +30,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api, schema, source
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.envoy import listener, type_urls
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # The directory that holds `ansible_collections`.
@@ -118,10 +119,21 @@ def shown(universe: api.Universe, question: str) -> Any:
         return api.effective(universe, "MeshHealthCheck", *_between(universe, *arguments))["fields"][path]
     if what == "conf":
         return api.effective(universe, "MeshHealthCheck", *_between(universe, *arguments))["conf"]
-    if what == "health_checks":
-        return api.health_checks(universe, *_between(universe, *arguments))
+    if what in ("circuit_breakers", "health_checks", "timeouts"):
+        return getattr(api, what)(universe, *_between(universe, *arguments))
+    dataplane = api.find_dataplane(universe, *arguments)
+    if what == "policies":
+        return [f"{one['kind']} {one['name']} ({one['file']})" for one in api.matched_policies(universe, dataplane)]
+    resources = api.compile_proxy(universe, dataplane)
+    if what == "inbound_timeouts":
+        found = resources[type_urls.LISTENER].values()
+        return {
+            one["address"]["socketAddress"]["portValue"]: action["timeout"]
+            for one in found
+            for action in listener.route_actions(one)
+            if one["trafficDirection"] == "INBOUND"
+        }
     assert what == "envoy_resources"
-    resources = api.compile_proxy(universe, api.find_dataplane(universe, *arguments))
     return {type_url: list(named) for type_url, named in resources.items()}
 
 
@@ -235,7 +247,9 @@ def test_the_page_of_findings_is_the_table_of_codes() -> None:
     assert page == generate.findings_page(), "docs/findings.md is stale: run `python docs/generate.py`"
 
 
-@pytest.mark.parametrize("kind", ["mesh", "dataplane", "meshhealthcheck", "meshretry"])
+@pytest.mark.parametrize(
+    "kind", ["mesh", "dataplane", "meshtimeout", "meshcircuitbreaker", "meshhealthcheck", "meshretry"]
+)
 def test_the_page_of_a_kind_names_every_field(kind: str) -> None:
     text = (ROOT / "docs" / "kinds" / f"{kind}.md").read_text(encoding="utf-8")
     words = {word for code in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", code)}

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from . import check, hints, index, lint, source
+from . import check, hints, index, initial, lint, source
 from .decode import decode
-from .envoy import listener, tokens
-from .explain import as_data, destination_as_data
+from .envoy import cluster, listener, tokens
+from .explain import as_data, destination_as_data, inbounds_as_data
 from .explain import text as explanation_text
 from .findings import Finding, Severity, did_you_mean
 from .kinds import POLICY_KINDS
@@ -28,6 +28,7 @@ __all__ = [
     "Release",
     "Target",
     "Universe",
+    "circuit_breakers",
     "compile_proxy",
     "compile_release",
     "document",
@@ -39,6 +40,7 @@ __all__ = [
     "load",
     "matched_policies",
     "retry_policy",
+    "timeouts",
 ]
 
 
@@ -122,7 +124,7 @@ def load(
             found += parsed
             findings += broken
     resources, undecoded = decode(found)
-    findings += [*undecoded, *check.duplicates(resources), *hints.apply(resources)]
+    findings += [*undecoded, *check.duplicates(resources), *hints.apply(resources), *initial.apply(resources)]
     indexes = index.build(resources)
     compiled: dict[str, _Compiled] = {}
     if not any(one.severity is Severity.ERROR for one in findings):
@@ -188,13 +190,9 @@ def health_checks(
     universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """Envoy `health_checks` of the cluster through which a dataplane reaches a service, or its subset with `tags`."""
-    compiler = universe.compiled(dataplane.mesh).compiler
-    resource = universe.dataplane(dataplane)
-    goal = compiler.destination(_destination_tags(service, tags))
-    effects = compiler.effects(compiler.select(resource), service)
-    placed = compiler.outbound_cluster(goal, compiler.index.service(service), effects)
-    values = {tokens.SOURCE_TAGS: tokens.source_tags(resource.tag_set())}
-    checks: list[dict[str, Any]] = tokens.fill(placed.fragment.resource().get("healthChecks", []), values)
+    resource, _listener = _towards(universe, dataplane, service, tags)
+    values = {tokens.SOURCE_TAGS: tokens.source_tags(universe.dataplane(dataplane).tag_set())}
+    checks: list[dict[str, Any]] = tokens.fill(resource.get("healthChecks", []), values)
     return checks
 
 
@@ -205,19 +203,58 @@ def retry_policy(
 
     Of a service that is proxied as TCP `{"maxConnectAttempts": …}`; empty where nothing is tried again.
     """
-    compiler = universe.compiled(dataplane.mesh).compiler
-    wanted = _destination_tags(service, tags)
-    effects = compiler.effects(compiler.select(universe.dataplane(dataplane)), service)
-    # What a listener says about retries does not depend on where it listens.
-    anywhere = Outbound("127.0.0.1", 1, wanted, ())
-    goal = compiler.destination(wanted)
-    placed = compiler.outbound_listener(anywhere, compiler.index.service(service), goal, effects, DEFAULT_TARGET)
-    resource = placed.fragment.resource()
+    _cluster, resource = _towards(universe, dataplane, service, tags)
     for action in listener.route_actions(resource):
         policy: dict[str, Any] = action.get("retryPolicy", {})
         return policy
     proxies = listener.filters_of(resource, listener.TCP_PROXY)
     return {key: proxy[key] for proxy in proxies for key in ("maxConnectAttempts",) if key in proxy}
+
+
+def timeouts(
+    universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The timeouts between a dataplane and a service, or its subset with `tags`, by the names of MeshTimeout.
+
+    Durations are in Envoy's form, `15s`. What Envoy is not told is left out.
+    """
+    resource, listening = _towards(universe, dataplane, service, tags)
+    found = {"connectionTimeout": resource.get("connectTimeout")}
+    options = cluster.common_http_options(resource)
+    found.update({key: options.get(key) for key in ("idleTimeout", "maxStreamDuration", "maxConnectionDuration")})
+    for proxy in listener.filters_of(listening, listener.TCP_PROXY):
+        found["idleTimeout"] = proxy.get("idleTimeout")
+    for manager in listener.filters_of(listening, listener.HTTP_CONNECTION_MANAGER):
+        found["requestHeadersTimeout"] = manager.get("requestHeadersTimeout")
+    for action in listener.route_actions(listening):
+        found.update(requestTimeout=action.get("timeout"), streamIdleTimeout=action.get("idleTimeout"))
+    return {key: value for key, value in sorted(found.items()) if value is not None}
+
+
+def circuit_breakers(
+    universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Envoy `circuit_breakers` and `outlier_detection` of the cluster through which a dataplane reaches a service.
+
+    `{"circuitBreakers": {…}, "outlierDetection": {…}}`, without what no policy sets.
+    """
+    resource, _listener = _towards(universe, dataplane, service, tags)
+    return {key: resource[key] for key in ("circuitBreakers", "outlierDetection") if key in resource}
+
+
+def _towards(
+    universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The cluster through which a dataplane reaches a service, and a listener for it, wherever that listens."""
+    compiler = universe.compiled(dataplane.mesh).compiler
+    wanted = _destination_tags(service, tags)
+    goal, offered = compiler.destination(wanted), compiler.index.service(service)
+    effects = compiler.effects(compiler.select(universe.dataplane(dataplane)), service)
+    anywhere = Outbound("127.0.0.1", 1, wanted, ())
+    return (
+        compiler.outbound_cluster(goal, offered, effects).fragment.resource(),
+        compiler.outbound_listener(anywhere, offered, goal, effects, DEFAULT_TARGET).fragment.resource(),
+    )
 
 
 def _destination_tags(service: str, tags: Mapping[str, str] | None) -> dict[str, str]:
@@ -236,7 +273,9 @@ def effective(universe: Universe, kind: str, dataplane: DataplaneId, service: st
     selections = compiler.select(universe.dataplane(dataplane))
     selection = next(one for one in selections if one.rules.kind.name == kind)
     merged = selection.merged(service)
-    return {"conf": {}, "fields": {}} if merged is None else as_data(merged, selection.layers(service))
+    if merged is None or merged.conf is None:
+        return {"conf": {}, "fields": {}}
+    return as_data(merged, selection.layers(service))
 
 
 def explain(
@@ -246,12 +285,13 @@ def explain(
     tags: Mapping[str, str] | None = None,
     target: Target = DEFAULT_TARGET,
 ) -> dict[str, Any]:
-    """Every field of every kind for the destinations of a dataplane, or for one of them.
+    """Every field of every kind for the inbounds and the destinations of a dataplane, or for one destination.
 
-    `{"mesh": …, "dataplane": …, "destinations": […]}`, of each destination `service`, `tags` of a subset, `protocol`,
-    `cluster`, the number of `endpoints`, `outbounds` as `address:port`, and by name under `kinds` what `effective` has,
-    with two more members in each field: `envoy`, a list of `{"resource": …, "field": …}`, and `no_effect`, a reason or
-    null. MeshError for a service that the dataplane has no outbound for.
+    `{"mesh": …, "dataplane": …, "inbounds": […], "destinations": […]}`, of each destination `service`, `tags` of a
+    subset, `protocol`, `cluster`, the number of `endpoints`, `outbounds` as `address:port`, and by name under `kinds`
+    what `effective` has, with two more members in each field: `envoy`, a list of `{"resource": …, "field": …}`, and
+    `no_effect`, a reason or null. Of each inbound `service`, `address`, `port`, `protocol` and `kinds`. MeshError for a
+    service that the dataplane has no outbound for.
     """
     compiler = universe.compiled(dataplane.mesh).compiler
     resource = universe.dataplane(dataplane)
@@ -270,6 +310,7 @@ def explain(
     return {
         "mesh": dataplane.mesh,
         "dataplane": dataplane.name,
+        "inbounds": inbounds_as_data(compiler, resource, target) if service is None else [],
         "destinations": [
             destination_as_data(compiler, resource, goal, those, target) for goal, those in outbounds.items()
         ],

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from .envoy import files
+from .envoy import files, names, type_urls
 from .findings import Path, format_path
-from .fragments import ClusterKey, OutboundKey
+from .fragments import Fragment
 from .kinds.policy_kind import PolicyKind, Situation
-from .merge import SECTION, Layer, Merged, Selection, leaves
+from .merge import SECTION, Layer, Merged, leaves
 from .model import StringMap, field_name
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
 from .model.duration import Duration
@@ -108,6 +108,8 @@ def _why(loser: Layer, winner: Layer) -> str:
         return "another item of `to` stands later in the same policy"
     if low.target_ref.kind is not high.target_ref.kind:
         return f"less specific: its targetRef is of kind {low.target_ref.kind.value}, not {high.target_ref.kind.value}"
+    if low.initial and not high.initial:
+        return "it came with the mesh, and what is written counts more"
     if low.origin is not high.origin:
         return f"its origin is {low.origin.value or 'not given'}, and {high.origin.value or 'none'} counts more"
     return f"order: of equals the first name wins, and '{high.name}' comes before '{low.name}'"
@@ -120,22 +122,21 @@ _Change = Callable[[object], object]
 
 
 class _Resources:
-    """The resources of one destination, built of other configurations than the merged ones."""
+    """The resources of one destination or inbound, built of other configurations than the merged ones."""
 
-    def __init__(self, keys: list[Any]) -> None:
-        # Of the cluster and the listeners, each with its `confs`.
-        self._keys: list[ClusterKey | OutboundKey] = keys
+    def __init__(self, fragments: Iterable[Fragment]) -> None:
+        # The keys of clusters and listeners, each with its `confs`.
+        self._keys: list[Any] = [fragment.key for fragment in fragments]
         self._built = list(self._build(lambda _kind, conf: conf))
 
     def _build(self, change: Callable[[PolicyKind, Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for key in self._keys:
-            resource = (
-                key._replace(confs=tuple((kind, change(kind, conf)) for kind, conf in key.confs)).fragment().resource()
-            )
-            if isinstance(key, ClusterKey):
-                yield f"cluster {key.name}", resource
+            confs = tuple((kind, change(kind, conf)) for kind, conf in key.confs)
+            fragment = key._replace(confs=confs).fragment()
+            if fragment.type_url == type_urls.CLUSTER:
+                yield f"cluster {fragment.name}", fragment.resource()
             else:
-                listener, routes = files.split_listener(resource, lambda name: name)
+                listener, routes = files.split_listener(fragment.resource(), lambda name: name)
                 yield f"listener {listener['name']}", listener
                 yield from (
                     (f"route {route['name']} of listener {listener['name']}", route) for route in routes.values()
@@ -209,13 +210,13 @@ def destination_as_data(
 ) -> dict[str, Any]:
     """One destination of a dataplane, reached through `outbounds`: what every kind says for it, field by field."""
     service = compiler.index.service(goal.service)
-    situation = compiler.situation(goal, service)
     selections = compiler.select(dataplane)
+    situation = compiler.situation(goal, service, selections)
     effects = compiler.effects(selections, service.name)
     resources = _Resources(
         [
-            compiler.outbound_cluster(goal, service, effects).fragment.key,
-            *(compiler.outbound_listener(one, service, goal, effects, target).fragment.key for one in outbounds),
+            compiler.outbound_cluster(goal, service, effects).fragment,
+            *(compiler.outbound_listener(one, service, goal, effects, target).fragment for one in outbounds),
         ]
     )
     return {
@@ -226,18 +227,50 @@ def destination_as_data(
         "endpoints": situation.endpoints,
         "outbounds": [f"{outbound.address}:{outbound.port}" for outbound in outbounds],
         "kinds": {
-            selection.rules.kind.name: _kind_as_data(selection, service.name, merged, situation, resources)
+            selection.rules.kind.name: _kind_as_data(
+                selection.rules.kind, merged, selection.layers(service.name), situation, resources
+            )
             for selection in selections
-            if (merged := selection.merged(service.name)) is not None
+            if (merged := selection.merged(service.name)) is not None and merged.leaves
         },
     }
 
 
+def inbounds_as_data(compiler: Compiler, dataplane: Dataplane, target: Target) -> list[dict[str, Any]]:
+    """The inbounds of a dataplane that have a listener: what every kind says for each, field by field."""
+    made = compiler.proxy(dataplane, target).resources
+    inbounds = []
+    for inbound, found in compiler.inbounds(dataplane):
+        situation = compiler.inbound_situation(inbound, found)
+        local, listening = (
+            names.local_cluster(inbound.workload_port),
+            names.inbound_listener(inbound.address, inbound.port),
+        )
+        resources = _Resources(
+            [made[type_urls.CLUSTER][local].fragment, made[type_urls.LISTENER][listening].fragment],
+        )
+        inbounds.append(
+            {
+                "service": inbound.service,
+                "address": inbound.address,
+                "port": inbound.port,
+                "protocol": inbound.protocol.value,
+                "kinds": {
+                    rules.kind.name: _kind_as_data(
+                        rules.kind, merged, rules.inbound_layers(inbound), situation, resources
+                    )
+                    for rules, merged in found
+                    if merged.leaves
+                },
+            }
+        )
+    return inbounds
+
+
 def _kind_as_data(
-    selection: Selection, service: str, merged: Merged, situation: Situation, resources: _Resources
+    kind: PolicyKind, merged: Merged, layers: list[Layer], situation: Situation, resources: _Resources
 ) -> dict[str, Any]:
-    kind = selection.rules.kind
-    data = as_data(merged, selection.layers(service))
+    data = as_data(merged, layers)
     offered = situation.protocol is not Protocol.UNKNOWN
     problems = kind.unused(merged.conf, situation) if offered else ()
     unused = {".".join(map(str, problem.path)): problem.message for problem in problems}
@@ -266,6 +299,10 @@ def _reason(path: str, unused: Mapping[str, str]) -> str | None:
 def text(explanation: Mapping[str, Any]) -> str:
     """An explanation for people: each field with its value, where it comes from, what it became and whom it beat."""
     lines = []
+    for one in explanation["inbounds"]:
+        at = f"{one['address']}:{one['port']}"
+        lines.append(f"{explanation['dataplane']} <- {one['service']} ({one['protocol']}, at {at})")
+        lines += _kind_lines(one["kinds"])
     for one in explanation["destinations"]:
         tags = "".join(f", {key}={value}" for key, value in one["tags"].items() if key != SERVICE_TAG)
         many = "endpoint" if one["endpoints"] == 1 else "endpoints"
@@ -274,14 +311,18 @@ def text(explanation: Mapping[str, Any]) -> str:
             f"{explanation['dataplane']} -> {one['service']}{tags} "
             f"({one['protocol']}, {one['endpoints']} {many}, at {at})"
         )
-        if not one["kinds"]:
-            lines.append("  no policy applies")
-        for kind, data in one["kinds"].items():
-            lines.append(f"  {kind}")
-            for path, field in data["fields"].items():
-                if not _is_section(path, data["fields"]):
-                    lines += _field_lines(path, field)
-    return "\n".join(lines) or f"{explanation['dataplane']} has no outbounds"
+        lines += _kind_lines(one["kinds"])
+    return "\n".join(lines) or f"{explanation['dataplane']} has neither inbounds nor outbounds"
+
+
+def _kind_lines(kinds: Mapping[str, Any]) -> Iterator[str]:
+    if not kinds:
+        yield "  no policy applies"
+    for kind, data in kinds.items():
+        yield f"  {kind}"
+        for path, field in data["fields"].items():
+            if not _is_section(path, data["fields"]):
+                yield from _field_lines(path, field)
 
 
 def _field_lines(path: str, field: Mapping[str, Any]) -> Iterator[str]:

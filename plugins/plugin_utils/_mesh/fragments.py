@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from .envoy import cluster, endpoint, listener, names, route, type_urls
 from .kinds.policy_kind import PolicyKind
-from .model.dataplane import PROTOCOL_TAG, Inbound
+from .model.dataplane import Inbound
 from .protocol import Protocol
 from .versions import ZONE
 
@@ -80,19 +80,29 @@ class OutboundKey(NamedTuple):
 
 
 class InboundKey(NamedTuple):
-    """What an inbound, its listener and the cluster of its application, is made of. No two dataplanes share it."""
+    """What the listener of an inbound is made of. No two dataplanes share it."""
 
     inbound: Inbound
     envoy_has_kafka: bool
+    confs: KindsConfs
 
-    def fragments(self) -> tuple[Fragment, Fragment]:
-        """The cluster and the listener."""
-        cluster_name = names.local_cluster(self.inbound.workload_port)
-        listener_name = names.inbound_listener(self.inbound.address, self.inbound.port)
-        return (
-            Fragment(type_urls.CLUSTER, cluster_name, _inbound_cluster, self, shared=False),
-            Fragment(type_urls.LISTENER, listener_name, _inbound_listener, self, shared=False),
-        )
+    def fragment(self) -> Fragment:
+        name = names.inbound_listener(self.inbound.address, self.inbound.port)
+        return Fragment(type_urls.LISTENER, name, _inbound_listener, self, shared=False)
+
+
+class LocalClusterKey(NamedTuple):
+    """What the cluster of the application behind an inbound is made of. No two dataplanes share it."""
+
+    inbound: Inbound
+    confs: KindsConfs
+
+    @property
+    def name(self) -> str:
+        return names.local_cluster(self.inbound.workload_port)
+
+    def fragment(self) -> Fragment:
+        return Fragment(type_urls.CLUSTER, self.name, _inbound_cluster, self, shared=False)
 
 
 def _outbound_cluster(key: ClusterKey) -> dict[str, Any]:
@@ -126,16 +136,20 @@ def _outbound_listener(key: OutboundKey) -> dict[str, Any]:
     return resource
 
 
-def _inbound_cluster(key: InboundKey) -> dict[str, Any]:
+def _inbound_cluster(key: LocalClusterKey) -> dict[str, Any]:
     inbound = key.inbound
-    protocol = Protocol.of_tag(inbound.tags.get(PROTOCOL_TAG))
+    protocol = inbound.protocol
     http_version = None if not protocol.is_http else 1 if protocol is Protocol.HTTP else 2
-    return cluster.local(inbound.workload_address, inbound.workload_port, http_version)
+    resource = cluster.local(inbound.workload_address, inbound.workload_port, http_version)
+    for kind, conf in key.confs:
+        if kind.inbound_cluster is not None:
+            kind.inbound_cluster(resource, conf, protocol)
+    return resource
 
 
 def _inbound_listener(key: InboundKey) -> dict[str, Any]:
     inbound = key.inbound
-    protocol = Protocol.of_tag(inbound.tags.get(PROTOCOL_TAG))
+    protocol = inbound.protocol
     local = names.local_cluster(inbound.workload_port)
     stat_prefix = names.stat(local)
     if protocol.is_http:
@@ -155,4 +169,8 @@ def _inbound_listener(key: InboundKey) -> dict[str, Any]:
         filters = [proxy]
         if protocol is Protocol.KAFKA and key.envoy_has_kafka:
             filters.insert(0, listener.kafka_broker(stat_prefix))
-    return listener.inbound(inbound.address, inbound.port, inbound.tags, filters)
+    resource = listener.inbound(inbound.address, inbound.port, inbound.tags, filters)
+    for kind, conf in key.confs:
+        if kind.inbound_listener is not None:
+            kind.inbound_listener(resource, conf, protocol)
+    return resource

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .decode import Resources
 from .envoy.endpoint import Endpoint
-from .model.dataplane import PROTOCOL_TAG, SERVICE_TAG, Dataplane
+from .model.dataplane import SERVICE_TAG, Dataplane
 from .model.policies import Policy
 from .protocol import Protocol, combine
 
@@ -71,9 +71,14 @@ def _index(mesh: str, dataplanes: list[Dataplane], policies: list[Policy]) -> In
 
 
 def by_precedence(policies: Iterable[Policy]) -> tuple[Policy, ...]:
-    """Low to high (Kuma 2.7, `matchers/dataplane.go`): kind of the top target, origin, name; the smallest name wins."""
+    """Low to high (Kuma 2.7, `matchers/dataplane.go`): kind of the top target, origin, name; the smallest name wins.
+
+    Of a tie between an initial policy and one of the user, the user's wins, which is not always so in Kuma.
+    """
     ordered = sorted(policies, key=lambda policy: policy.name, reverse=True)
-    ordered.sort(key=lambda policy: (policy.target_ref.kind.precedence, policy.origin.precedence))
+    ordered.sort(
+        key=lambda policy: (policy.target_ref.kind.precedence, not policy.initial, policy.origin.precedence),
+    )
     return tuple(ordered)
 
 
@@ -86,7 +91,7 @@ def _services(dataplanes: Iterable[Dataplane]) -> dict[str, Service]:
                 continue
             tags = tuple(item for item in inbound.tags.items() if item[0] != SERVICE_TAG)
             endpoints.setdefault(inbound.service, []).append((inbound.advertised_address, inbound.port, tags))
-            protocols.setdefault(inbound.service, set()).add(Protocol.of_tag(inbound.tags.get(PROTOCOL_TAG)))
+            protocols.setdefault(inbound.service, set()).add(inbound.protocol)
     return {
         name: Service(name, tuple(sorted(found)), combine(protocols[name])) for name, found in sorted(endpoints.items())
     }

@@ -14,18 +14,12 @@ from .kinds.policy_kind import PolicyKind, Problem, Situation
 from .merge import Layer, Merged, leaves
 from .model.dataplane import PROTOCOL_TAG, Dataplane, Inbound
 from .model.mesh import Mesh
-from .model.policies import Policy
+from .model.policies import Item, Policy
 from .protocol import Protocol, combine
 from .proxy import Compiler, Selections
 from .routes import Destination
-from .versions import INITIAL_POLICIES
+from .versions import KNOWN_KINDS
 
-INITIAL = code(
-    "MESH050",
-    Severity.NOTICE,
-    "a control plane would give this mesh initial policies",
-    "They are not applied yet. Write `skipCreatingInitialPolicies: ['*']` to say that the mesh goes without them.",
-)
 PASSTHROUGH = code(
     "MESH052",
     Severity.NOTICE,
@@ -51,6 +45,18 @@ DISAGREE = code(
     "the endpoints of a service disagree about its protocol",
     "Give all inbounds of the service the same `kuma.io/protocol`; until then it is what they have in common.",
 )
+NOT_SKIPPED = code(
+    "MESH038",
+    Severity.WARNING,
+    "`skipCreatingInitialPolicies` names what is no kind of policy",
+    "Correct the name, which is that of a kind such as MeshRetry, or write `*` for all of them.",
+)
+ALSO_CHANGES = code(
+    "MESH060",
+    Severity.WARNING,
+    "a policy changes inbounds that it does not select",
+    "Select all inbounds of the dataplane, or give the others a policy of the same kind with the values they had.",
+)
 SELECTS_NOTHING = code(
     "MESH055",
     Severity.WARNING,
@@ -74,13 +80,13 @@ _MOST_NAMES = 5
 
 
 def meshes(found: Iterable[Mesh]) -> Iterator[Finding]:
-    """What a mesh says, or leaves unsaid, that has another effect under a control plane."""
+    """What a mesh says that has no effect, or not the one it seems to have."""
     for mesh in found:
-        skipped = set(mesh.skip_creating_initial_policies)
-        missing = [] if "*" in skipped else [kind for kind in INITIAL_POLICIES if kind not in skipped]
-        if missing:
-            message = f"the initial policies of a mesh ({', '.join(missing)}) are not applied yet"
-            yield mesh.document.finding(INITIAL, ("name",), message, "Mesh", mesh.name)
+        for position, kind in enumerate(mesh.skip_creating_initial_policies):
+            if kind != "*" and kind not in KNOWN_KINDS:
+                path: Path = ("skipCreatingInitialPolicies", position)
+                message = f"skips nothing: '{kind}' is no kind of policy{did_you_mean(kind, KNOWN_KINDS)}"
+                yield mesh.document.finding(NOT_SKIPPED, path, message, "Mesh", mesh.name)
         if mesh.passthrough is not None:
             path = ("networking", "outbound", "passthrough")
             message = "has no effect: no dataplane of the mesh has its traffic redirected"
@@ -103,8 +109,7 @@ def kafka(dataplanes: Iterable[Dataplane]) -> Iterator[Finding]:
     seen: set[tuple[str, str]] = set()
     for dataplane in sorted(dataplanes, key=lambda one: one.name):
         for inbound in dataplane.inbounds:
-            protocol = Protocol.of_tag(inbound.tags.get(PROTOCOL_TAG))
-            if protocol is Protocol.KAFKA and (dataplane.mesh, inbound.service) not in seen:
+            if inbound.protocol is Protocol.KAFKA and (dataplane.mesh, inbound.service) not in seen:
                 seen.add((dataplane.mesh, inbound.service))
                 message = f"'{inbound.service}' is proxied as plain TCP on hosts without mesh_envoy_has_kafka"
                 path = (*inbound.path, "tags", PROTOCOL_TAG)
@@ -117,8 +122,8 @@ def protocols(index: Index) -> Iterator[Finding]:
     for dataplane in index.dataplanes.values():
         for inbound in dataplane.inbounds:
             if inbound.healthy:
-                protocol = Protocol.of_tag(inbound.tags.get(PROTOCOL_TAG))
-                speakers.setdefault(inbound.service, {}).setdefault(protocol, []).append((dataplane, inbound))
+                found = speakers.setdefault(inbound.service, {})
+                found.setdefault(inbound.protocol, []).append((dataplane, inbound))
     for service, found in speakers.items():
         if len(found) > 1:
             by_number = sorted(found.items(), key=lambda one: (-len(one[1]), one[0].value))
@@ -139,32 +144,35 @@ def targets(index: Index) -> Iterator[Finding]:
     offered = {inbound.service for dataplane in index.dataplanes.values() for inbound in dataplane.inbounds}
     for policies in index.policies.values():
         for policy in policies:
-            for position, item in enumerate(policy.to):
+            if policy.initial:
+                continue
+            yield from _shadowed(policy, policy.from_)
+            yield from _shadowed(policy, policy.to)
+            for item in policy.to:
                 service = item.target_ref.name
                 if index.dataplanes and service is not None and service not in offered:
                     message = f"no dataplane offers the service '{service}'{did_you_mean(service, offered)}"
                     yield _of(policy, NAMES_NOTHING, (*item.path[:-1], "targetRef", "name"), message)
-                yield from _shadowed(policy, position)
 
 
-def _shadowed(policy: Policy, position: int) -> Iterator[Finding]:
-    item = policy.to[position]
-    target = item.target_ref.selector().items()
-    left = {path for path, _value in leaves(item.conf)}
-    if not left:
-        return
-    by = []
-    for later in policy.to[position + 1 :]:
-        written = {path for path, _value in leaves(later.conf)}
-        if later.target_ref.selector().items() <= target and left & written:
-            left -= written
-            by.append(format_path(later.path[:-1]))
-    if not left:
-        yield _of(policy, SHADOWED, item.path[:-1], f"has no effect: all of it is overridden by {' and '.join(by)}")
+def _shadowed(policy: Policy, items: tuple[Item, ...]) -> Iterator[Finding]:
+    for position, item in enumerate(items):
+        target = item.target_ref.selector().items()
+        left = {path for path, _value in leaves(item.conf)}
+        if not left:
+            continue
+        by = []
+        for later in items[position + 1 :]:
+            written = {path for path, _value in leaves(later.conf)}
+            if later.target_ref.selector().items() <= target and left & written:
+                left -= written
+                by.append(format_path(later.path[:-1]))
+        if not left:
+            yield _of(policy, SHADOWED, item.path[:-1], f"has no effect: all of it is overridden by {' and '.join(by)}")
 
 
 class _Use(NamedTuple):
-    """Where policies of a kind are merged: for a service in a situation, by a number of layers, low to high."""
+    """Where policies of a kind are merged: for a service or inbound in a situation, by layers, low to high."""
 
     kind: PolicyKind
     merged: Merged
@@ -186,28 +194,64 @@ def policies(compiler: Compiler) -> Iterator[Finding]:
     if index.dataplanes:
         for kind, found in index.policies.items():
             for position, policy in enumerate(found):
-                if (kind, position) not in selected:
+                if (kind, position) not in selected and not policy.initial:
                     yield _of(policy, SELECTS_NOTHING, ("spec", "targetRef"), "selects none of the dataplanes")
-    uses = _uses(compiler, pairs)
+    yield from _also_changed(compiler)
+    uses = [*_outbound_uses(compiler, pairs), *_inbound_uses(compiler)]
     yield from _advice(uses)
     yield from _unused(uses)
 
 
-def _uses(compiler: Compiler, pairs: Iterable[tuple[Selections, Destination]]) -> list[_Use]:
-    found: dict[tuple[object, ...], _Use] = {}
+def _outbound_uses(compiler: Compiler, pairs: Iterable[tuple[Selections, Destination]]) -> Iterator[_Use]:
+    """One for each way in which policies meet, however many dataplanes and services share it."""
+    told: set[tuple[object, ...]] = set()
     for selections, goal in pairs:
         service = compiler.index.service(goal.service)
         if service.protocol is Protocol.UNKNOWN:
             continue
-        situation = compiler.situation(goal, service)
-        for selection in selections:
-            merged = selection.merged(service.name)
-            if merged is not None:
-                key = (selection.rules.kind, selection.positions(service.name), situation)
-                if key not in found:
+        positions = tuple([selection.positions(service.name) for selection in selections])
+        key = (positions, service.protocol, compiler.number_of_endpoints(goal, service))
+        if key not in told:
+            told.add(key)
+            situation = compiler.situation(goal, service, selections)
+            for selection in selections:
+                merged = selection.merged(service.name)
+                if merged is not None and merged.leaves:
                     layers = tuple(selection.layers(service.name))
-                    found[key] = _Use(selection.rules.kind, merged, layers, service.name, situation)
-    return list(found.values())
+                    yield _Use(selection.rules.kind, merged, layers, service.name, situation)
+
+
+def _inbound_uses(compiler: Compiler) -> Iterator[_Use]:
+    told: set[tuple[object, ...]] = set()
+    for dataplane in compiler.index.dataplanes.values():
+        for inbound, found in compiler.inbounds(dataplane):
+            situation = compiler.inbound_situation(inbound, found)
+            key = (*(merged for _rules, merged in found), inbound.protocol, inbound.port == inbound.workload_port)
+            if key not in told:
+                told.add(key)
+                for rules, merged in found:
+                    if merged.leaves:
+                        layers = tuple(rules.inbound_layers(inbound))
+                        yield _Use(rules.kind, merged, layers, inbound.service, situation)
+
+
+def _also_changed(compiler: Compiler) -> Iterator[Finding]:
+    """Policies of kinds that touch all inbounds of a proxy, each with one inbound that no policy of it selects."""
+    told: set[Policy] = set()
+    for dataplane in compiler.index.dataplanes.values():
+        for inbound, found in compiler.inbounds(dataplane):
+            for rules, merged in found:
+                if merged.conf is None or merged.leaves:
+                    continue
+                kind = rules.kind.name
+                policy = rules.policies[rules.select(dataplane).policies[-1]]
+                if policy not in told and not policy.initial:
+                    told.add(policy)
+                    where = f"{inbound.address}:{inbound.port} of {dataplane.name}"
+                    message = (
+                        f"also changes the inbound {where}: no {kind} selects it, so it gets the constants of {kind}"
+                    )
+                    yield _of(policy, ALSO_CHANGES, ("spec", "targetRef"), message)
 
 
 def _advice(uses: list[_Use]) -> Iterator[Finding]:
@@ -217,40 +261,46 @@ def _advice(uses: list[_Use]) -> Iterator[Finding]:
             leaf = use.merged.leaves.get(".".join(map(str, problem.path)))
             if leaf is not None and (leaf.layer, problem.path, problem.code.id) not in told:
                 told.add((leaf.layer, problem.path, problem.code.id))
-                yield _in_layer(leaf.layer, problem, problem.message)
+                yield from _in_layer(leaf.layer, problem, problem.message)
 
 
 def _unused(uses: list[_Use]) -> Iterator[Finding]:
     """What is unused in each of its uses. An item for all services may well hold sections for protocols to come."""
-    problems = [
-        {".".join(map(str, one.path)): one for one in use.kind.unused(use.merged.conf, use.situation)} for use in uses
-    ]
-    ever = {(use.kind.name, path) for use, unused in zip(uses, problems, strict=True) for path in unused}
-    dead: dict[tuple[Layer, str], tuple[Problem, str]] = {}
-    alive: set[tuple[Layer, str]] = set()
+    known: dict[tuple[Merged, Protocol, int, Inbound | None], dict[str, Problem]] = {}
+    # Of each item what has been unused so far, and what it says of itself at the top.
+    left: dict[Layer, dict[str, tuple[Problem, str]]] = {}
+    tops: dict[Layer, frozenset[str]] = {}
     # Items of which at least something is used somewhere.
     of_use: set[Layer] = set()
-    layers = {layer for use in uses for layer in use.layers}
-    written = {layer: {path for path, _value in leaves(layer.item.conf)} for layer in layers}
-    for use, unused in zip(uses, problems, strict=True):
+    for use in uses:
+        situation = use.situation
+        key = (use.merged, situation.protocol, situation.endpoints, situation.inbound)
+        if key not in known:
+            problems = use.kind.unused(use.merged.conf, situation)
+            known[key] = {".".join(map(str, problem.path)): problem for problem in problems}
+        unused = known[key]
         for layer in use.layers:
-            for path in written[layer]:
-                if path in unused:
-                    dead.setdefault((layer, path), (unused[path], use.service))
-                elif (use.kind.name, path) in ever:
-                    alive.add((layer, path))
-                if "." not in path and path not in unused:
-                    of_use.add(layer)
-    for (layer, path), (problem, service) in dead.items():
-        general = layer.item.target_ref.name is None
-        filled = (*layer.item.path, *problem.path) in layer.policy.document.filled
-        if (layer, path) not in alive and not filled and not (general and "." not in path and layer in of_use):
-            example = f" ('{service}', and so for every other it applies to)" if general else ""
-            yield _in_layer(layer, problem, problem.message + example)
+            if layer not in left:
+                written = [path for path, _value in leaves(layer.item.conf)]
+                left[layer] = {path: (unused[path], use.service) for path in written if path in unused}
+                tops[layer] = frozenset(path for path in written if "." not in path)
+            elif left[layer]:
+                left[layer] = {path: first for path, first in left[layer].items() if path in unused}
+            if layer not in of_use and not tops[layer] <= unused.keys():
+                of_use.add(layer)
+    for layer, dead in left.items():
+        general = layer.item.target_ref.name is None and layer.item in layer.policy.to
+        for path, (problem, service) in dead.items():
+            filled = (*layer.item.path, *problem.path) in layer.policy.document.filled
+            if not filled and not (general and "." not in path and layer in of_use):
+                example = f" ('{service}', and so for every other it applies to)" if general else ""
+                yield from _in_layer(layer, problem, problem.message + example)
 
 
-def _in_layer(layer: Layer, problem: Problem, message: str) -> Finding:
-    return _of(layer.policy, problem.code, (*layer.item.path, *problem.path), message)
+def _in_layer(layer: Layer, problem: Problem, message: str) -> Iterator[Finding]:
+    """A finding about what the user wrote; what came with the mesh is nobody's mistake."""
+    if not layer.policy.initial:
+        yield _of(layer.policy, problem.code, (*layer.item.path, *problem.path), message)
 
 
 def _of(policy: Policy, code: Code, path: Path, message: str) -> Finding:

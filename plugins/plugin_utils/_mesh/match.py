@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from .model.dataplane import SERVICE_TAG, Dataplane, State, Tags
+from .model.dataplane import SERVICE_TAG, Dataplane, Inbound, State, Tags
 from .model.policies import Policy
 from .model.target_ref import ProxyType
 
@@ -31,9 +31,19 @@ class Matcher:
 
     def select(self, dataplane: Dataplane) -> tuple[int, ...]:
         """Positions of the policies that select the dataplane, through any of its inbounds, in order of precedence."""
-        proxy_type = ProxyType.SIDECAR if dataplane.gateway_tags is None else ProxyType.GATEWAY
+        if dataplane.gateway_tags is not None:
+            return self._select([dataplane.gateway_tags], ProxyType.GATEWAY)
+        tags = [inbound.tags for inbound in dataplane.inbounds if inbound.state is not State.IGNORED]
+        return self._select(tags, ProxyType.SIDECAR)
+
+    def select_inbound(self, inbound: Inbound) -> tuple[int, ...]:
+        """Positions of the policies that select a sidecar through this inbound, in order of precedence."""
+        return () if inbound.state is State.IGNORED else self._select([inbound.tags], ProxyType.SIDECAR)
+
+    def _select(self, targets: Iterable[Tags], proxy_type: ProxyType) -> tuple[int, ...]:
+        """What a selector is held against: each inbound by itself, or the tags of a delegated gateway."""
         selected: set[int] = set()
-        for tags in _targets(dataplane):
+        for tags in targets:
             items = tags.items()
             for position, wanted, proxy_types in self._candidates(tags):
                 if wanted <= items and (not proxy_types or proxy_type in proxy_types):
@@ -44,10 +54,3 @@ class Matcher:
         yield from self._everywhere
         for item in tags.items():
             yield from self._by_tag.get(item, ())
-
-
-def _targets(dataplane: Dataplane) -> list[Tags]:
-    """What a selector is held against: each inbound by itself, or the tags of a delegated gateway."""
-    if dataplane.gateway_tags is not None:
-        return [dataplane.gateway_tags]
-    return [inbound.tags for inbound in dataplane.inbounds if inbound.state is not State.IGNORED]

@@ -17,8 +17,8 @@ from typing import Any, Final, get_args, get_type_hints
 from .kinds.policy_kind import PolicyKind
 from .match import Matcher
 from .model import field_name
-from .model.dataplane import SERVICE_TAG, Dataplane
-from .model.policies import Policy, ToItem
+from .model.dataplane import SERVICE_TAG, Dataplane, Inbound
+from .model.policies import Item, Policy
 
 # What a mapping sets by being there.
 SECTION: Final = object()
@@ -26,10 +26,10 @@ SECTION: Final = object()
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One item of one policy's `to`, to be merged with others. Layers are compared by identity."""
+    """One item of one policy's `to` or `from`, to be merged with others. Layers are compared by identity."""
 
     policy: Policy
-    item: ToItem
+    item: Item
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """A merged configuration and, by path, the leaves that it is made of."""
+    """A merged configuration and, by path, its leaves. `conf` is None where a kind has an effect without one."""
 
     conf: Any
     leaves: Mapping[str, Leaf]
@@ -59,46 +59,68 @@ class Rules:
 
     def __init__(self, kind: PolicyKind, policies: Sequence[Policy]) -> None:
         self.kind = kind
+        self.policies = policies
         self._matcher = Matcher(policies)
         self._paths = tuple(_leaf_paths(kind.conf))
         self._layers: list[Layer] = []
         self._leaves: list[dict[str, Leaf]] = []
-        # Of each policy, the positions of its layers: those for every service and those for one.
+        # Of each policy, the positions of its layers: those for every service, those for one, and those for inbounds.
         self._general: list[list[int]] = []
         self._special: list[dict[str, list[int]]] = []
+        self._inbound: list[list[int]] = []
         for policy in policies:
             self._general.append([])
             self._special.append({})
             for item in policy.to:
-                self._add(policy, item)
-        self._selections: dict[tuple[int, ...], Selection] = {}
+                service = item.target_ref.selector().get(SERVICE_TAG)
+                layers = self._general[-1] if service is None else self._special[-1].setdefault(service, [])
+                layers.append(self._add(policy, item))
+            self._inbound.append([self._add(policy, item) for item in policy.from_])
+        # What counts where policies that select a proxy say nothing, and on inbounds that none of them selects.
+        self._silent = Merged(None, {}) if kind.touches_all else None
+        self._bare = Merged(kind.conf(), {}) if kind.touches_all else None
+        self._selections: dict[tuple[tuple[int, ...], bool], Selection] = {}
         self._by_layers: dict[tuple[int, ...], Merged] = {}
         self._by_leaves: dict[tuple[Leaf | None, ...], Merged] = {}
         self._confs: dict[tuple[object, ...], Any] = {}
 
-    def _add(self, policy: Policy, item: ToItem) -> None:
+    def _add(self, policy: Policy, item: Item) -> int:
         layer = Layer(policy, item)
-        position = len(self._layers)
         self._layers.append(layer)
         self._leaves.append({path: Leaf(path, value, layer) for path, value in leaves(item.conf)})
-        service = item.target_ref.selector().get(SERVICE_TAG)
-        if service is None:
-            self._general[-1].append(position)
-        else:
-            self._special[-1].setdefault(service, []).append(position)
+        return len(self._layers) - 1
 
     def select(self, dataplane: Dataplane) -> Selection:
         """The policies that select a dataplane."""
         selected = self._matcher.select(dataplane)
-        selection = self._selections.get(selected)
+        # A gateway has no inbounds, so that policies without `to` are none for it.
+        effective = dataplane.gateway_tags is None or any(self._general[at] or self._special[at] for at in selected)
+        selection = self._selections.get((selected, effective))
         if selection is None:
             general = [position for policy in selected for position in self._general[policy]]
             special: dict[str, list[int]] = {}
             for policy in selected:
                 for service, found in self._special[policy].items():
                     special.setdefault(service, []).extend(found)
-            selection = self._selections[selected] = Selection(self, selected, general, special)
+            silent = self._silent if selected and effective else None
+            selection = Selection(self, selected, general, special, silent)
+            self._selections[selected, effective] = selection
         return selection
+
+    def for_inbound(self, selection: Selection, inbound: Inbound) -> Merged | None:
+        """What the policies say for an inbound of a proxy for which `selection` is selected; None for nothing."""
+        if not selection.policies:
+            return None
+        selected = self._matcher.select_inbound(inbound)
+        if not selected:
+            return self._bare
+        positions = tuple([position for policy in selected for position in self._inbound[policy]])
+        return self.merge(positions) if positions else self._silent
+
+    def inbound_layers(self, inbound: Inbound) -> list[Layer]:
+        """The layers that concern an inbound, low to high."""
+        selected = self._matcher.select_inbound(inbound)
+        return [self._layers[position] for policy in selected for position in self._inbound[policy]]
 
     def layer(self, position: int) -> Layer:
         return self._layers[position]
@@ -128,13 +150,19 @@ class Selection:
     """The policies of one kind that select a dataplane; `policies` are their positions by precedence, low to high."""
 
     def __init__(
-        self, rules: Rules, policies: tuple[int, ...], general: list[int], special: Mapping[str, list[int]]
+        self,
+        rules: Rules,
+        policies: tuple[int, ...],
+        general: list[int],
+        special: Mapping[str, list[int]],
+        silent: Merged | None,
     ) -> None:
         self.rules = rules
         self.policies = policies
         self._general = general
         self._special = special
-        self._merged: dict[str, Merged | None] = {}
+        self._silent = silent
+        self._found: dict[str, tuple[tuple[int, ...], Merged | None]] = {}
 
     def layers(self, service: str) -> list[Layer]:
         """The layers that concern a service, low to high."""
@@ -142,15 +170,20 @@ class Selection:
 
     def merged(self, service: str) -> Merged | None:
         """What the policies say for the service (Kuma: the rule that `Compute` finds); None for nothing."""
-        if service not in self._merged:
-            positions = self.positions(service)
-            self._merged[service] = self.rules.merge(positions) if positions else None
-        return self._merged[service]
+        return self._of(service)[1]
 
     def positions(self, service: str) -> tuple[int, ...]:
         """The positions of the layers that concern a service, low to high."""
-        own = self._special.get(service)
-        return tuple(sorted(self._general + own) if own else self._general)
+        return self._of(service)[0]
+
+    def _of(self, service: str) -> tuple[tuple[int, ...], Merged | None]:
+        found = self._found.get(service)
+        if found is None:
+            own = self._special.get(service)
+            positions = tuple(sorted(self._general + own) if own else self._general)
+            found = (positions, self.rules.merge(positions) if positions else self._silent)
+            self._found[service] = found
+        return found
 
 
 def leaves(conf: Any, prefix: str = "") -> Iterator[tuple[str, object]]:

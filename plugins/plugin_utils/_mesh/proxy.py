@@ -12,20 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .envoy import tokens, type_urls
+from .envoy import names, tokens, type_urls
 from .envoy.endpoint import Endpoint
-from .fragments import ClusterKey, EndpointsKey, Fragment, InboundKey, KindsConfs, OutboundKey
+from .fragments import ClusterKey, EndpointsKey, Fragment, InboundKey, KindsConfs, LocalClusterKey, OutboundKey
 from .index import Index, Service
 from .kinds import POLICY_KINDS
 from .kinds.policy_kind import Kinds, PolicyKind, Situation
 from .merge import Layer, Merged, Rules, Selection
-from .model.dataplane import SERVICE_TAG, Dataplane, Outbound, Tags
-from .model.duration import Duration
+from .model.dataplane import SERVICE_TAG, Dataplane, Inbound, Outbound, Tags
 from .protocol import Protocol
 from .routes import Destination, destination
-
-# The timeout of a route as long as nothing sets one.
-_NO_TIMEOUT = Duration(0)
 
 
 @dataclass(frozen=True)
@@ -73,6 +69,9 @@ class Proxy:
 
 _KindsMerged = tuple[tuple[PolicyKind, Merged], ...]
 
+# What the kinds that say something for an inbound say.
+InboundConfs = tuple[tuple[Rules, Merged], ...]
+
 # One for each kind, in the order in which kinds apply.
 Selections = tuple[Selection, ...]
 
@@ -90,6 +89,7 @@ class Compiler:
     def __init__(self, index: Index, kinds: Kinds = POLICY_KINDS) -> None:
         self.index = index
         self._rules = [Rules(kind, index.policies.get(kind.name, ())) for kind in kinds.values()]
+        self._selections: dict[Dataplane, Selections] = {}
         self._destinations: dict[tuple[tuple[str, str], ...], Destination] = {}
         self._effects: dict[tuple[Merged | None, ...], Effects] = {}
         # By what tells two lookups apart; the value is found again by the key that says all of what it is made of.
@@ -101,12 +101,23 @@ class Compiler:
         clusters: dict[str, Placed] = {}
         endpoints: dict[str, Placed] = {}
         listeners: dict[str, Placed] = {}
-        for inbound in dataplane.inbounds:
-            if inbound.has_listener:
-                local, listen = InboundKey(inbound, target.envoy_has_kafka).fragments()
-                clusters[local.name] = Placed(local, ())
-                listeners[listen.name] = Placed(listen, ())
         selections = self.select(dataplane)
+        on_local_clusters: dict[str, list[tuple[PolicyKind, Merged]]] = {}
+        inbounds = self.inbounds(dataplane)
+        for inbound, found in inbounds:
+            for rules, merged in found:
+                if rules.kind.inbound_cluster is not None:
+                    name = names.local_cluster(rules.kind.local_port(inbound))
+                    on_local_clusters.setdefault(name, []).append((rules.kind, merged))
+        for inbound, found in inbounds:
+            on_listener = tuple(
+                (rules.kind, merged) for rules, merged in found if rules.kind.inbound_listener is not None
+            )
+            listen = InboundKey(inbound, target.envoy_has_kafka, _confs(on_listener)).fragment()
+            listeners[listen.name] = Placed(listen, _layers(on_listener))
+            on_cluster = tuple(on_local_clusters.get(names.local_cluster(inbound.workload_port), ()))
+            local = LocalClusterKey(inbound, _confs(on_cluster)).fragment()
+            clusters[local.name] = Placed(local, _layers(on_cluster))
         for outbound, service in self._in_order(dataplane):
             goal = self.destination(outbound.tags)
             effects = self.effects(selections, service.name)
@@ -133,7 +144,10 @@ class Compiler:
 
     def select(self, dataplane: Dataplane) -> Selections:
         """The policies that select a dataplane, of each kind, in the order in which kinds apply."""
-        return tuple(rules.select(dataplane) for rules in self._rules)
+        selections = self._selections.get(dataplane)
+        if selections is None:
+            selections = self._selections[dataplane] = tuple([rules.select(dataplane) for rules in self._rules])
+        return selections
 
     def effects(self, selections: Selections, service: str) -> Effects:
         """What the selected policies say for a service."""
@@ -149,9 +163,40 @@ class Compiler:
             )
         return effects
 
-    def situation(self, goal: Destination, service: Service) -> Situation:
+    def situation(self, goal: Destination, service: Service, selections: Selections) -> Situation:
         """What opinions of kinds about a destination depend on."""
-        return Situation(service.protocol, len(self._endpoints_of(goal, service)), _NO_TIMEOUT)
+        merged = [(selection.rules.kind.name, selection.merged(service.name)) for selection in selections]
+        confs = {name: one.conf for name, one in merged if one is not None and one.conf is not None}
+        return Situation(service.protocol, self.number_of_endpoints(goal, service), confs)
+
+    def inbound_situation(self, inbound: Inbound, found: InboundConfs) -> Situation:
+        """What opinions of kinds about an inbound depend on; one application is behind it."""
+        confs = {rules.kind.name: merged.conf for rules, merged in found if merged.conf is not None}
+        return Situation(inbound.protocol, 1, confs, inbound)
+
+    def number_of_endpoints(self, goal: Destination, service: Service) -> int:
+        """How many endpoints of a service the destination has."""
+        return len(self._endpoints_of(goal, service))
+
+    def inbounds(self, dataplane: Dataplane) -> list[tuple[Inbound, InboundConfs]]:
+        """The inbounds of a dataplane that have a listener, each with what the kinds say for it."""
+        found = [
+            (rules, selection)
+            for rules, selection in zip(self._rules, self.select(dataplane), strict=True)
+            if rules.kind.from_
+        ]
+        return [
+            (
+                inbound,
+                tuple(
+                    (rules, merged)
+                    for rules, selection in found
+                    if (merged := rules.for_inbound(selection, inbound)) is not None
+                ),
+            )
+            for inbound in dataplane.inbounds
+            if inbound.has_listener
+        ]
 
     def _endpoints_of(self, goal: Destination, service: Service) -> tuple[Endpoint, ...]:
         return service.subset(dict(goal.subset)) if goal.subset else service.endpoints

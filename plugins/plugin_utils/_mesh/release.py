@@ -106,6 +106,8 @@ class Serialiser:
         self._pieces: dict[Fragment, _Piece] = {}
         self._bootstraps: dict[int | None, bytes] = {}
         self._origins: dict[tuple[str, tuple[Layer, ...]], bytes] = {}
+        self._sources: dict[tuple[Layer, ...], bytes] = {}
+        self._by_layer: dict[Layer, bytes] = {}
 
     def release(self, proxy: Proxy, target: Target, revision: str | None = None, sensitive: bool = False) -> Release:
         """The release of a proxy for a host.
@@ -156,17 +158,29 @@ class Serialiser:
         lookup = (label, layers)
         line = self._origins.get(lookup)
         if line is None:
-            sources = [
+            line = self._origins[lookup] = canonical(label) + b":" + self._layers(layers)
+        return line
+
+    def _layers(self, layers: tuple[Layer, ...]) -> bytes:
+        """Items of policies in JSON. The cluster, the listener and the routes of a service often have the same ones."""
+        sources = self._sources.get(layers)
+        if sources is None:
+            lines = [self._source(layer) for layer in layers]
+            sources = self._sources[layers] = b"[" + b",".join(lines) + b"]"
+        return sources
+
+    def _source(self, layer: Layer) -> bytes:
+        source = self._by_layer.get(layer)
+        if source is None:
+            source = self._by_layer[layer] = canonical(
                 {
                     "kind": layer.policy.kind,
                     "name": layer.policy.name,
                     "file": layer.policy.document.file,
                     "path": format_path(layer.item.path),
                 }
-                for layer in layers
-            ]
-            line = self._origins[lookup] = canonical(label) + b":" + canonical(sources)
-        return line
+            )
+        return source
 
 
 def _serialise(fragment: Fragment) -> _Piece:

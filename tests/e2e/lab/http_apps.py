@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import h2.config
 import h2.connection
 import h2.events
+import h2.settings
 from h2.errors import ErrorCodes
 
 from lab.tcp_apps import CHUNK, App
@@ -146,11 +147,17 @@ class HttpApp(_Answers):
 
 
 class Http2App(_Answers):
-    """HTTP/2 with prior knowledge; anything else on the connection ends it."""
+    """HTTP/2 with prior knowledge; anything else on the connection ends it. It takes `streams` at a time, if told."""
+
+    def __init__(self, name: str = "", streams: int | None = None) -> None:
+        super().__init__(name)
+        self._streams = streams
 
     def serve(self, connection: socket.socket) -> None:
         state = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, header_encoding="utf-8"))
         state.initiate_connection()
+        if self._streams is not None:
+            state.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: self._streams})
         connection.sendall(state.data_to_send())
         streams: dict[int, Request] = {}
         while data := connection.recv(CHUNK):

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..findings import Path, Severity, code, did_you_mean
 from ..kinds.policy_kind import PolicyKind
-from ..model.policies import Origin, Policy, ToItem
+from ..model.policies import Item, Origin, Policy
 from ..model.target_ref import ProxyType, TargetKind, TargetRef
 from ..schema import MISSING, UNKNOWN_FIELD, UNSUPPORTED, WRONG_COUNT
 from .conf import decode_conf
@@ -37,8 +37,9 @@ def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Po
             reader.report(WRONG_COUNT, ("spec", *kind.lists), "must have at least one item")
         else:
             reader.report(WRONG_COUNT, ("spec",), f"must have at least one item in {' or '.join(kind.lists)}")
-    target_ref = _target_ref(reader, ("spec", "targetRef"), spec["targetRef"], kind.top)
-    items = [_to_item(reader, ("spec", "to", at), item, kind) for at, item in enumerate(spec.get("to", []))]
+    target_ref = _target_ref(reader, ("spec", "targetRef"), spec["targetRef"], kind.top, kind.not_yet)
+    to = _items(reader, ("spec", "to"), spec.get("to", []), kind, kind.to)
+    from_ = _items(reader, ("spec", "from"), spec.get("from", []), kind, kind.from_)
     if not (fits and reader.sound) or target_ref is None:
         return None
     labels = value.get("labels", {})
@@ -49,21 +50,37 @@ def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Po
         origin=Origin(labels.get("kuma.io/origin", "")),
         shadow=labels.get("kuma.io/effect") == "shadow",
         target_ref=target_ref,
-        to=tuple(item for item in items if item is not None),
+        to=to,
+        from_=from_,
         document=reader.document,
     )
 
 
-def _to_item(reader: Reader, at: Path, item: dict[str, Any], kind: PolicyKind) -> ToItem | None:
-    target_ref = _target_ref(reader, (*at, "targetRef"), item["targetRef"], kind.to)
+def _items(
+    reader: Reader, at: Path, items: list[Any], kind: PolicyKind, allowed: frozenset[TargetKind]
+) -> tuple[Item, ...]:
+    decoded = (_item(reader, (*at, index), item, kind, allowed) for index, item in enumerate(items))
+    return tuple(item for item in decoded if item is not None)
+
+
+def _item(
+    reader: Reader, at: Path, item: dict[str, Any], kind: PolicyKind, allowed: frozenset[TargetKind]
+) -> Item | None:
+    target_ref = _target_ref(reader, (*at, "targetRef"), item["targetRef"], allowed)
     conf: Any = decode_conf(kind.conf, item.get("default", {}))
     for problem in kind.check(conf):
         reader.report(problem.code, (*at, "default", *problem.path), problem.message)
-    return None if target_ref is None else ToItem(target_ref, conf, (*at, "default"))
+    return None if target_ref is None else Item(target_ref, conf, (*at, "default"))
 
 
-def _target_ref(reader: Reader, at: Path, written: dict[str, Any], allowed: frozenset[TargetKind]) -> TargetRef | None:
-    kind = _target_kind(reader, (*at, "kind"), written.get("kind", ""), allowed)
+def _target_ref(
+    reader: Reader,
+    at: Path,
+    written: dict[str, Any],
+    allowed: frozenset[TargetKind],
+    not_yet: frozenset[str] = frozenset(),
+) -> TargetRef | None:
+    kind = _target_kind(reader, (*at, "kind"), written.get("kind", ""), allowed, not_yet)
     if kind is None:
         return None
     name, tags = written.get("name", ""), written.get("tags", {})
@@ -88,11 +105,14 @@ def _target_ref(reader: Reader, at: Path, written: dict[str, Any], allowed: froz
     return TargetRef(kind, name or None, tuple(sorted(tags.items())), proxy_types)
 
 
-def _target_kind(reader: Reader, at: Path, written: str, allowed: frozenset[TargetKind]) -> TargetKind | None:
+def _target_kind(
+    reader: Reader, at: Path, written: str, allowed: frozenset[TargetKind], not_yet: frozenset[str]
+) -> TargetKind | None:
     if not written:
         reader.report(MISSING, at, "must be set")
-    elif written == "MeshGateway":
-        reader.report(UNSUPPORTED, at, "not supported yet: builtin gateways (MeshGateway)")
+    elif written in not_yet:
+        what = {"MeshGateway": "builtin gateways (MeshGateway)", "MeshHTTPRoute": "routes (MeshHTTPRoute)"}[written]
+        reader.report(UNSUPPORTED, at, f"not supported yet: {what}")
     elif written not in {kind.value for kind in allowed}:
         names = ", ".join(kind.value for kind in TargetKind if kind in allowed)
         reader.report(TARGET_REF, at, f"must be one of {names} here")

@@ -36,6 +36,13 @@ def local(address: str, port: int, http_version: int | None) -> dict[str, Any]:
     return cluster
 
 
+def common_http_options(resource: dict[str, Any]) -> dict[str, Any]:
+    """The options that a cluster has for HTTP of any version; what is put into them counts."""
+    options = resource["typedExtensionProtocolOptions"][_HTTP_OPTIONS]
+    common: dict[str, Any] = options.setdefault("commonHttpProtocolOptions", {})
+    return common
+
+
 def outbound(name: str) -> dict[str, Any]:
     """A service of the mesh. Proxies speak HTTP/2 to each other whatever the service's protocol."""
     cluster: dict[str, Any] = {

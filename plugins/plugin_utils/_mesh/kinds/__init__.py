@@ -4,7 +4,15 @@
 
 from __future__ import annotations
 
-from . import meshhealthcheck, meshretry
+from . import meshcircuitbreaker, meshhealthcheck, meshretry, meshtimeout
 from .policy_kind import Kinds
 
-POLICY_KINDS: Kinds = {kind.name: kind for kind in (meshhealthcheck.KIND, meshretry.KIND)}
+POLICY_KINDS: Kinds = {
+    kind.name: kind
+    for kind in (
+        meshtimeout.KIND,
+        meshcircuitbreaker.KIND,
+        meshhealthcheck.KIND,
+        meshretry.KIND,
+    )
+}

@@ -16,6 +16,7 @@ from ..model.duration import Duration
 from ..model.meshhealthcheck import HttpHealthCheck, MeshHealthCheckConf, TcpHealthCheck
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
+from . import meshcircuitbreaker
 from .policy_kind import PolicyKind, Problem, Situation
 
 NO_CHECK = code(
@@ -32,6 +33,12 @@ HOST_HEADER = code(
     "Envoy refuses that. Take the header out; a proxy that is checked answers whatever the host.",
 )
 
+NO_PANIC = code(
+    "MESH203",
+    Severity.WARNING,
+    "a panic threshold that can never be reached",
+    "Write a section for the protocol of the service, so that it is checked, or raise `maxEjectionPercent`.",
+)
 # What says something also where no check is made, or how to make one.
 _WITHOUT_CHECK = frozenset({"healthyPanicThreshold", "failTrafficOnPanic", "http", "tcp", "grpc"})
 
@@ -137,6 +144,18 @@ def _unused(conf: MeshHealthCheckConf, situation: Situation) -> Iterator[Problem
                 yield Problem(NO_EFFECT, (name,), "has no effect: the service is not checked")
 
 
+def _advice(conf: MeshHealthCheckConf, situation: Situation) -> Iterator[Problem]:
+    threshold = conf.healthy_panic_threshold
+    checked = _protocol_check(conf, situation.protocol) is not None
+    if threshold is None or checked or not situation.endpoints:
+        return
+    hosts = situation.endpoints
+    left = hosts - meshcircuitbreaker.ejectable(situation.confs.get("MeshCircuitBreaker"), hosts)
+    if 0 < threshold <= Decimal(100 * left) / hosts:
+        message = f"is never reached: the service is not checked, and outlier detection leaves {left} of {hosts} hosts"
+        yield Problem(NO_PANIC, ("healthyPanicThreshold",), message)
+
+
 def _number(value: Decimal) -> int | float:
     return int(value) if value == value.to_integral_value() else float(value)
 
@@ -149,5 +168,6 @@ KIND = PolicyKind(
     to=frozenset({TargetKind.MESH, TargetKind.MESH_SERVICE}),
     check=_check,
     unused=_unused,
+    advice=_advice,
     outbound_cluster=_outbound_cluster,
 )

@@ -26,6 +26,7 @@ from ..model.meshretry import (
 )
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
+from . import meshcircuitbreaker, meshtimeout
 from .policy_kind import PolicyKind, Problem, Situation
 
 EMPTY = code(
@@ -69,6 +70,12 @@ MANY_RETRIES = code(
     Severity.WARNING,
     "ten or more retries in quick succession",
     "A service that fails gets many times its load. Lower `numRetries`, or set `backOff.baseInterval` to 1s or more.",
+)
+LIMITED_RETRIES = code(
+    "MESH218",
+    Severity.WARNING,
+    "more retries than the circuit breaker lets through at a time",
+    "Raise `connectionLimits.maxRetries` of a MeshCircuitBreaker, or lower `numRetries`.",
 )
 BAD_REGEX = code(
     "MESH219",
@@ -375,14 +382,18 @@ def _advice(conf: MeshRetryConf, situation: Situation) -> Iterator[Problem]:
     wanted = _SECTIONS.get(situation.protocol)
     for name, section in _requests(conf):
         if name == wanted:
-            yield from _advice_on_requests(section, (name,), situation.request_timeout)
+            timeout = meshtimeout.request_timeout(situation.confs.get("MeshTimeout"))
+            limit = meshcircuitbreaker.max_retries(situation.confs.get("MeshCircuitBreaker"))
+            yield from _advice_on_requests(section, (name,), timeout, limit)
     if conf.http is not None and wanted == "http" and conf.http.retry_on:
         if all(one in _METHODS for one in conf.http.retry_on):
             message = f"names methods only, so that the default conditions apply: {', '.join(_HTTP_DEFAULT)}"
             yield Problem(METHODS_ONLY, ("http", "retryOn"), message)
 
 
-def _advice_on_requests(section: HttpRetry | GrpcRetry, at: Path, request_timeout: Duration) -> Iterator[Problem]:
+def _advice_on_requests(
+    section: HttpRetry | GrpcRetry, at: Path, request_timeout: Duration, limit: int | None
+) -> Iterator[Problem]:
     back_off = section.back_off or BackOff()
     base, maximum = back_off.base_interval, back_off.max_interval
     if base is not None and maximum is not None and base > maximum > _NEVER:
@@ -390,6 +401,9 @@ def _advice_on_requests(section: HttpRetry | GrpcRetry, at: Path, request_timeou
     if section.num_retries is not None and section.num_retries >= _MANY and (base or _BASE_INTERVAL) < _CALM:
         message = f"means up to {section.num_retries + 1} requests for one, {base or _BASE_INTERVAL} apart at first"
         yield Problem(MANY_RETRIES, (*at, "numRetries"), message)
+    if section.num_retries is not None and limit is not None and section.num_retries > limit:
+        message = f"is above maxRetries, {limit}: under load retries are silently cancelled"
+        yield Problem(LIMITED_RETRIES, (*at, "numRetries"), message)
     timeout = section.per_try_timeout
     if timeout is not None and timeout > _NEVER and request_timeout > _NEVER:
         tries = 1 + (_ENVOY_RETRIES if section.num_retries is None else section.num_retries)
@@ -407,6 +421,7 @@ KIND = PolicyKind(
     conf=MeshRetryConf,
     top=frozenset({TargetKind.MESH, TargetKind.MESH_SUBSET, TargetKind.MESH_SERVICE, TargetKind.MESH_SERVICE_SUBSET}),
     to=frozenset({TargetKind.MESH, TargetKind.MESH_SERVICE}),
+    not_yet=frozenset({"MeshGateway", "MeshHTTPRoute"}),
     lists=("to",),
     check=_check,
     outbound_listener=_outbound_listener,

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from ..findings import Code, Path
-from ..model.duration import Duration
+from ..model.dataplane import Inbound
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
 
@@ -25,18 +26,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Situation:
-    """Where a merged configuration applies: what the service speaks, how many endpoints it has, and after how long a
-    request to it times out (zero: never)."""
+    """Where a merged configuration applies: what the service speaks, how many endpoints it has, and what the kinds with
+    a configuration say there, by their names. `inbound` is None where it is about a service that the proxy consumes."""
 
     protocol: Protocol
     endpoints: int
-    request_timeout: Duration
+    confs: Mapping[str, Any]
+    inbound: Inbound | None = None
 
 
 # What a kind finds in a merged configuration where it applies; paths are relative to the configuration.
 Opinion = Callable[[Any, Situation], Iterable[Problem]]
 
-# Changes a resource while it is built, by a merged configuration and the protocol of the service.
+# Changes a resource while it is built, by a merged configuration and the protocol of the service or inbound.
 Effect = Callable[[dict[str, Any], Any, Protocol], None]
 
 
@@ -44,14 +46,18 @@ def _no_opinion(_conf: Any, _situation: Situation) -> Iterable[Problem]:
     return ()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class PolicyKind:
     """One kind of targetRef policy.
 
-    `schema` names the JSON Schema of its `spec`, `conf` the dataclass of `spec.to[].default`, `top` and `to` the kinds
-    of target that are allowed, `lists` the lists of which at least one must have an item. `check` looks at one
-    configuration by itself. Effects: on the cluster of a service that the proxy consumes, and on the listener through
-    which its application reaches the service.
+    `schema` names the JSON Schema of its `spec`, `conf` the dataclass of `default` in the items of `spec.to` and
+    `spec.from`; `top`, `to` and `from_` are the kinds of target that are allowed, `not_yet` those besides `top` that
+    Kuma knows, `lists` the lists of which at least one must have an item. `check` looks at one configuration by itself.
+
+    Effects: on the cluster of a service that the proxy consumes, on the listener through which its application reaches
+    the service, and on the listener and the cluster of an inbound, which is found by its `local_port`. With
+    `touches_all` they take place on everything of a proxy that a policy of the kind selects: the configuration is None
+    where the policies that select it say nothing, and an empty one on inbounds that none of them selects.
 
     Opinions are about a merged configuration where it applies: `unused` names settings that do nothing there and says
     why, `advice` what will hardly do what it seems to.
@@ -62,10 +68,16 @@ class PolicyKind:
     conf: type
     top: frozenset[TargetKind]
     to: frozenset[TargetKind]
+    from_: frozenset[TargetKind] = frozenset()
+    not_yet: frozenset[str] = frozenset({"MeshGateway"})
+    lists: tuple[str, ...] = ()
     check: Callable[[Any], Iterable[Problem]]
     outbound_cluster: Effect | None = None
     outbound_listener: Effect | None = None
-    lists: tuple[str, ...] = ()
+    inbound_cluster: Effect | None = None
+    inbound_listener: Effect | None = None
+    local_port: Callable[[Inbound], int] = attrgetter("workload_port")
+    touches_all: bool = False
     unused: Opinion = _no_opinion
     advice: Opinion = _no_opinion
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..findings import Path
+from ..protocol import Protocol
 from ..source import Document
 
 SERVICE_TAG = "kuma.io/service"
@@ -47,6 +48,11 @@ class Inbound:
     @property
     def service(self) -> str:
         return self.tags[SERVICE_TAG]
+
+    @property
+    def protocol(self) -> Protocol:
+        """What the application behind the inbound speaks."""
+        return Protocol.of_tag(self.tags.get(PROTOCOL_TAG))
 
     @property
     def has_listener(self) -> bool:

@@ -28,8 +28,9 @@ _PRECEDENCE = {origin: rank for rank, origin in enumerate(Origin)}
 
 
 @dataclass(frozen=True, eq=False)
-class ToItem:
-    """One item of `spec.to`: a destination and the configuration for it. `path` leads to its `default`."""
+class Item:
+    """One item of `spec.to` or `spec.from`: who is at the other end, and the configuration for it. `path` leads to its
+    `default`."""
 
     target_ref: TargetRef
     conf: object
@@ -38,7 +39,8 @@ class ToItem:
 
 @dataclass(frozen=True, eq=False)
 class Policy:
-    """A targetRef policy. `shadow` (label `kuma.io/effect: shadow`) keeps it from taking effect."""
+    """A targetRef policy. `shadow` (label `kuma.io/effect: shadow`) keeps it from taking effect; an `initial` one came
+    with the mesh."""
 
     kind: str
     mesh: str
@@ -46,5 +48,7 @@ class Policy:
     origin: Origin
     shadow: bool
     target_ref: TargetRef
-    to: tuple[ToItem, ...]
+    to: tuple[Item, ...]
+    from_: tuple[Item, ...]
     document: Document
+    initial: bool = False

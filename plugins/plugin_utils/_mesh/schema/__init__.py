@@ -4,8 +4,9 @@
 
 | keyword | says |
 |---|---|
-| `x-duration` | a Go duration; `positive` refuses zero and less, `any` does not |
+| `x-duration` | a Go duration; `positive` refuses zero and less, `not negative` what is less than zero |
 | `x-percentage` | an integer or a decimal in a string, 0 to 100 |
+| `x-decimal` | an integer or a decimal in a string; `positive` refuses zero and less |
 | `x-base64` | base64 text |
 | `x-file-path` | an absolute path |
 | `x-one-line` | a text without line breaks and tabs, as a header or path has to be |
@@ -262,6 +263,8 @@ def _duration(_validator: _Validator, sign: str, instance: object, _schema: Any)
         return
     if sign == "positive" and duration.nanoseconds <= 0:
         yield _error("must be greater than zero")
+    elif sign == "not negative" and duration.nanoseconds < 0:
+        yield _error("must not be negative")
 
 
 def _percentage(_validator: _Validator, _on: bool, instance: object, _schema: Any) -> _Errors:
@@ -270,6 +273,14 @@ def _percentage(_validator: _Validator, _on: bool, instance: object, _schema: An
     elif isinstance(instance, str) or _is_number(instance):
         if not 0 <= Decimal(str(instance)) <= 100:
             yield _error("must be between 0 and 100")
+
+
+def _decimal(_validator: _Validator, _sign: str, instance: object, _schema: Any) -> _Errors:
+    if isinstance(instance, str) and not _DECIMAL.match(instance):
+        yield _error("must be a number, for example 1.9 in quotes")
+    elif isinstance(instance, str) or _is_number(instance):
+        if Decimal(str(instance)) <= 0:
+            yield _error("must be greater than zero")
 
 
 def _base64(_validator: _Validator, _on: bool, instance: object, _schema: Any) -> _Errors:
@@ -310,6 +321,7 @@ _KEYWORDS = {
     "maxItems": _max_items,
     "x-duration": _duration,
     "x-percentage": _percentage,
+    "x-decimal": _decimal,
     "x-base64": _base64,
     "x-file-path": _file_path,
     "x-one-line": _one_line,
@@ -330,6 +342,7 @@ _CODES = {
     "x-duration": OUT_OF_RANGE,
     "x-duration-form": NOT_A_DURATION,
     "x-percentage": OUT_OF_RANGE,
+    "x-decimal": OUT_OF_RANGE,
     "x-base64": NOT_BASE64,
     "x-file-path": WRONG_TEXT,
     "x-one-line": WRONG_TEXT,

@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -262,6 +263,115 @@ def test_the_diff_shows_resources_and_hides_values(compile_mesh, site):
     assert '"path": "/healthz"' in entry["after"]
     assert "t0psecret" not in json.dumps(entry)
     assert "kuma.io/service=web" in entry["after"]
+
+
+def fields(value, path=""):
+    """Every field that holds no other, by its path. Names of types are left out of it."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from fields(item, path if "." in key else f"{path}.{key}".removeprefix("."))
+    elif isinstance(value, list):
+        for at, item in enumerate(value):
+            yield from fields(item, f"{path}[{at}]")
+    else:
+        yield path, value
+
+
+def shown(text):
+    """The fields of one side of a diff, by resource."""
+    found = {}
+    for block in filter(None, re.split(r"^(?=\S)", text, flags=re.MULTILINE)):
+        name, _newline, body = block.partition("\n")
+        found[name] = dict(fields(json.loads(body)))
+    return found
+
+
+OPTIONS = "typedExtensionProtocolOptions.commonHttpProtocolOptions"
+FILTER = "filterChains[0].filters[0].typedConfig"
+ROUTE = "virtualHosts[0].routes[0].route"
+# What the initial policies of a mesh do, as resources have it with and without them; None is a field that is not there.
+CONNECTING = {"connectTimeout": ("5s", None)}
+LIMITS = {
+    f"circuitBreakers.thresholds[0].{name}": (number, None)
+    for name, number in (
+        ("maxConnections", 1024),
+        ("maxPendingRequests", 1024),
+        ("maxRequests", 1024),
+        ("maxRetries", 3),
+    )
+}
+UNLIMITED = {f"{OPTIONS}.maxConnectionDuration": ("0s", None), f"{OPTIONS}.maxStreamDuration": ("0s", None)}
+HEADERS = {f"{FILTER}.requestHeadersTimeout": ("0s", None)}
+RETRIES = {
+    f"{ROUTE}.retryPolicy.numRetries": (5, None),
+    f"{ROUTE}.retryPolicy.perTryTimeout": ("16s", None),
+    f"{ROUTE}.retryPolicy.retryBackOff.baseInterval": ("0.025s", None),
+    f"{ROUTE}.retryPolicy.retryBackOff.maxInterval": ("0.250s", None),
+    f"{ROUTE}.retryPolicy.retryOn": ("gateway-error,connect-failure,refused-stream", None),
+}
+
+
+def inbound(service, address):
+    return {
+        "cluster localhost:21081": UNLIMITED,
+        f"listener inbound:{address}:21080": {
+            **HEADERS,
+            f"{FILTER}.commonHttpProtocolOptions.idleTimeout": ("0s", "7200s"),
+        },
+        f"route inbound:{service}": {f"{ROUTE}.idleTimeout": ("3600s", None)},
+    }
+
+
+INITIAL = {
+    "default/backend-1": inbound("backend", "127.77.0.2"),
+    "default/backend-2": inbound("backend", "127.77.0.3"),
+    "default/web": {
+        **inbound("web", "127.77.0.1"),
+        "cluster backend": {**CONNECTING, **LIMITS, **UNLIMITED, f"{OPTIONS}.idleTimeout": ("3600s", None)},
+        "cluster db": {**CONNECTING, **LIMITS},
+        "listener outbound:127.77.0.1:21000": {
+            **HEADERS,
+            f"{FILTER}.commonHttpProtocolOptions.idleTimeout": ("0s", None),
+        },
+        "listener outbound:127.77.0.1:21001": {
+            f"{FILTER}.idleTimeout": ("3600s", None),
+            f"{FILTER}.maxConnectAttempts": (5, None),
+        },
+        "route outbound:backend": {
+            **RETRIES,
+            f"{ROUTE}.timeout": ("15s", "0s"),
+            f"{ROUTE}.idleTimeout": ("1800s", None),
+        },
+    },
+}
+
+
+def changes(entry):
+    """Of each resource in a diff the fields that differ, before and after."""
+    before, after = shown(entry["before"]), shown(entry["after"])
+    assert before.keys() == after.keys()
+    return {name: differences(before[name], after[name]) for name in before}
+
+
+def differences(before, after):
+    paths = [path for path in before.keys() | after.keys() if before.get(path) != after.get(path)]
+    return {path: (before.get(path), after.get(path)) for path in paths}
+
+
+def test_the_diff_of_leaving_out_the_initial_policies_is_what_they_did(compile_mesh, site, monkeypatch):
+    monkeypatch.setattr(action, "DIFF_LINES", 10_000)
+    dataplanes = site / "mesh" / "dataplanes"
+    shutil.copy(dataplanes / "backend-2.yaml", dataplanes / "db-1.yaml")
+    for old, new in [("backend-2", "db-1"), ("service: backend", "service: db"), (": http", ": tcp"), (".0.3", ".0.4")]:
+        edit(dataplanes / "db-1.yaml", old, new)
+    with (dataplanes / "web.yaml").open("a") as web:
+        web.write("    - {address: 127.77.0.1, port: 21001, tags: {kuma.io/service: db}}\n")
+    skipping = 'skipCreatingInitialPolicies: ["*"]\n'
+    edit(site / "mesh" / "mesh.yaml", skipping, "")
+    compile_mesh()
+    edit(site / "mesh" / "mesh.yaml", "name: default\n", f"name: default\n{skipping}")
+    result = compile_mesh(check=True, diff=True)
+    assert {entry["before_header"]: changes(entry) for entry in result["diff"]} == INITIAL
 
 
 def test_without_diff_there_is_none(compile_mesh):

@@ -137,6 +137,82 @@ def test_the_text_says_the_same_to_people(explain):
     ]
 
 
+TIMEOUTS = """\
+type: MeshTimeout
+mesh: default
+name: web
+spec:
+  targetRef: {kind: MeshService, name: web}
+  from:
+    - targetRef: {kind: Mesh}
+      default: {http: {requestTimeout: 7s}}
+"""
+
+
+@pytest.fixture
+def timeouts(mesh):
+    """The mesh with its initial policies, and with timeouts on the inbound of web-1."""
+    mesh.write_text(f"{mesh.read_text()}---\ntype: Mesh\nname: default\n")
+    (mesh.parent / "timeouts.yaml").write_text(TIMEOUTS)
+    return [str(mesh), str(mesh.parent / "timeouts.yaml")]
+
+
+def test_inbounds_are_explained_beside_destinations(explain, timeouts):
+    result = explain(mesh=timeouts, dataplane="web-1")
+    (inbound,) = result["inbounds"]
+    assert {key: value for key, value in inbound.items() if key != "kinds"} == {
+        "service": "web",
+        "address": "127.0.0.2",
+        "port": 80,
+        "protocol": "http",
+    }
+    assert inbound["kinds"]["MeshTimeout"]["fields"]["http.requestTimeout"] == {
+        "value": "7s",
+        "policy": {
+            "kind": "MeshTimeout",
+            "name": "web",
+            "file": "timeouts.yaml",
+            "line": 8,
+            "path": "spec.from[0].default.http.requestTimeout",
+        },
+        "losers": [
+            {
+                "value": "0s",
+                "why": "less specific: its targetRef is of kind Mesh, not MeshService",
+                "kind": "MeshTimeout",
+                "name": "mesh-timeout-all-default",
+                "file": "initial policy of Kuma 2.7",
+                "line": None,
+                "path": "spec.from[0].default.http.requestTimeout",
+            }
+        ],
+        "envoy": [
+            {
+                "resource": "route inbound:web of listener inbound:127.0.0.2:80",
+                "field": "virtualHosts[0].routes[0].route.timeout",
+            }
+        ],
+        "no_effect": None,
+    }
+    lines = result["text"].splitlines()
+    assert lines[0] == "web-1 <- web (http, at 127.0.0.2:80)"
+    assert "      from MeshTimeout web (timeouts.yaml:8)" in lines
+
+
+def test_what_is_written_beats_what_came_with_the_mesh(explain, timeouts):
+    (whole, _subset) = explain(mesh=timeouts, dataplane="web-1", service="backend")["destinations"]
+    attempts = whole["kinds"]["MeshRetry"]["fields"]["tcp.maxConnectAttempt"]
+    (loser,) = attempts["losers"]
+    assert (attempts["value"], attempts["policy"]["name"]) == (4, "everything")
+    assert (loser["value"], loser["name"]) == (5, "mesh-retry-all-default")
+    assert loser["why"] == "it came with the mesh, and what is written counts more"
+
+
+def test_inbounds_are_left_out_where_a_service_is_asked_for(explain, timeouts):
+    assert explain(mesh=timeouts, dataplane="web-1")["inbounds"] != []
+    assert explain(mesh=timeouts, dataplane="web-1", service="backend")["inbounds"] == []
+
+
 @pytest.mark.parametrize(
     ("service", "ports"),
     [

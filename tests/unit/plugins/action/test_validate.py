@@ -24,6 +24,7 @@ WITH_WARNING = [
         "networking": {"address": "127.0.0.2", "inbound": [INBOUND], "outbound": [OUTBOUND]},
     },
 ]
+WITH_NOTICE = [{**MESH, "networking": {"outbound": {"passthrough": True}}}]
 
 
 def test_a_sound_mesh_passes(run_action):
@@ -56,7 +57,7 @@ def test_warnings_pass_unless_strict(run_action):
 
 
 def test_notices_pass_when_strict(run_action):
-    result = run_action(ActionModule, {"mesh": [{"type": "Mesh", "name": "default"}], "strict": True})
+    result = run_action(ActionModule, {"mesh": WITH_NOTICE, "strict": True})
     assert result["counts"]["notice"] == 1
 
 

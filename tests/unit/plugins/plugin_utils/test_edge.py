@@ -285,13 +285,18 @@ def payload_check(name, send):
     return {**CHECK, "name": name, "spec": {"targetRef": {"kind": "Mesh"}, "to": to}}
 
 
-def explained(mesh, base="."):
-    """The one destination of web-1 in a mesh without hosts, and all of it as text."""
+def explained_whole(mesh, base="."):
+    """What is said of web-1 in a mesh without hosts."""
     options = {"mesh": mesh, "hosts": "mesh", "slice": False}
     loader = _edge.ambient_loader()
     loader.set_basedir(str(base))
     fleet = _edge.read_fleet(options, {}, loader)
-    explanation = fleet.explain(_edge.api.DataplaneId("default", "web-1"))
+    return fleet.explain(_edge.api.DataplaneId("default", "web-1"))
+
+
+def explained(mesh, base="."):
+    """The one destination of web-1, and all that is said of web-1 as text."""
+    explanation = explained_whole(mesh, base)
     (destination,) = explanation["destinations"]
     return destination, json.dumps(explanation) + _edge.api.explanation_text(explanation)
 
@@ -307,7 +312,7 @@ def test_encrypted_values_are_not_in_an_explanation(tmp_path, vault):
     assert data["conf"] == {"interval": "10s", "tcp": {"send": "(hidden)"}}
     assert "czNjcmV0" not in everything
     assert "    tcp.send: (hidden)\n" in _edge.api.explanation_text(
-        {"dataplane": "web-1", "destinations": [destination]}
+        {"dataplane": "web-1", "inbounds": [], "destinations": [destination]}
     )
 
 
@@ -324,6 +329,28 @@ def test_of_a_vaulted_file_an_explanation_shows_no_values(tmp_path, vault):
     assert data["fields"]["tcp"]["value"] == {}
     assert "czNjcmV0" not in everything
     assert "77s" not in everything
+
+
+def test_of_a_vaulted_file_no_values_for_inbounds_are_shown_either(tmp_path, vault):
+    def timeouts(name, target, **default):
+        spec = {"targetRef": target, "from": [{"targetRef": {"kind": "Mesh"}, "default": default}]}
+        return {"type": "MeshTimeout", "mesh": "default", "name": name, "spec": spec}
+
+    closed = timeouts("a", {"kind": "Mesh"}, idleTimeout="77s", connectionTimeout="66s")
+    (tmp_path / "closed.yaml").write_text(encrypted(vault, yaml.safe_dump(closed)))
+    opened = timeouts("b", {"kind": "MeshService", "name": "web"}, idleTimeout="1h")
+    (tmp_path / "open.yaml").write_text(yaml.safe_dump_all([MESH, WEB, dataplane(), opened]))
+    explanation = explained_whole(["open.yaml", "closed.yaml"], tmp_path)
+    (inbound,) = explanation["inbounds"]
+    data = inbound["kinds"]["MeshTimeout"]
+    assert data["conf"] == {"connectionTimeout": "(hidden)", "idleTimeout": "1h0m0s"}
+    assert data["fields"]["connectionTimeout"]["value"] == "(hidden)"
+    assert data["fields"]["idleTimeout"]["losers"][0]["value"] == "(hidden)"
+    everything = json.dumps(explanation) + _edge.api.explanation_text(explanation)
+    assert "77s" not in everything
+    assert "1m17s" not in everything
+    assert "66s" not in everything
+    assert "1m6s" not in everything
 
 
 def test_a_vaulted_file_that_was_beaten_shows_no_values_either(tmp_path, vault):
@@ -547,12 +574,12 @@ def test_the_inputs_of_a_fleet_are_files_hosts_and_flags():
 
 
 def test_the_summary_counts_and_puts_errors_first():
-    documents = [{"type": "Mesh", "name": "default"}, dataplane(), {**CHECK, "mesh": "nowhere"}]
-    findings = load(documents).findings
+    told = {**MESH, "networking": {"outbound": {"passthrough": True}}}
+    findings = load([told, dataplane(), {**CHECK, "mesh": "nowhere"}]).findings
     lines = _edge.summary(findings).splitlines()
     assert lines[0] == "1 error, 1 notice"
     assert "MESH031" in lines[1]
-    assert "notice: MESH050" in lines[2]
+    assert "notice: MESH052" in lines[2]
     assert _edge.summary([]) == "no findings"
 
 

@@ -148,6 +148,49 @@ retries = optional(
     tcp=st.builds(lambda attempts: {"maxConnectAttempt": attempts}, st.integers(0, 5)),
 ).filter(bool)
 
+timers = st.sampled_from((*DURATIONS, "0s"))
+timeouts = optional(
+    connectionTimeout=durations,
+    idleTimeout=timers,
+    http=optional(
+        requestTimeout=timers,
+        streamIdleTimeout=timers,
+        maxStreamDuration=timers,
+        maxConnectionDuration=timers,
+        requestHeadersTimeout=timers,
+    ).filter(lambda section: section.keys() - {"requestHeadersTimeout"}),
+).filter(bool)
+
+limits = optional(
+    maxConnections=thresholds,
+    maxConnectionPools=thresholds,
+    maxPendingRequests=thresholds,
+    maxRetries=thresholds,
+    maxRequests=thresholds,
+)
+consecutive = optional(consecutive=thresholds)
+volumes = {"minimumHosts": thresholds, "requestVolume": thresholds}
+detectors = optional(
+    totalFailures=consecutive,
+    gatewayFailures=consecutive,
+    localOriginFailures=consecutive,
+    successRate=optional(**volumes, standardDeviationFactor=st.sampled_from((1, 2, "1.9", "0.0005"))),
+    failurePercentage=optional(**volumes, threshold=st.integers(0, 100)),
+).filter(bool)
+circuit_breakers = optional(
+    connectionLimits=limits,
+    outlierDetection=st.fixed_dictionaries(
+        {"detectors": detectors},
+        optional={
+            "disabled": st.booleans(),
+            "interval": durations,
+            "baseEjectionTime": durations,
+            "maxEjectionPercent": st.integers(0, 100),
+            "splitExternalAndLocalErrors": st.booleans(),
+        },
+    ),
+).filter(bool)
+
 
 def to_items(confs: st.SearchStrategy[Resource]) -> st.SearchStrategy[Resource]:
     return st.fixed_dictionaries(
@@ -181,10 +224,24 @@ labels = st.one_of(
 )
 
 
-KINDS = ("MeshHealthCheck", "MeshRetry")
-ITEMS = {
-    "MeshHealthCheck": st.lists(to_items(health_checks), max_size=3),
-    "MeshRetry": st.lists(to_items(retries), min_size=1, max_size=3),
+def from_items(confs: st.SearchStrategy[Resource]) -> st.SearchStrategy[Resource]:
+    return st.fixed_dictionaries({"targetRef": st.just({"kind": "Mesh"}), "default": confs})
+
+
+def both_lists(confs: st.SearchStrategy[Resource]) -> st.SearchStrategy[Resource]:
+    """`to` and `from`, of which at least one has an item."""
+    lists = {"to": st.lists(to_items(confs), max_size=3), "from": st.lists(from_items(confs), max_size=2)}
+    return st.fixed_dictionaries({"to": lists["to"]}, optional={"from": lists["from"]}).filter(
+        lambda spec: spec["to"] or spec.get("from")
+    )
+
+
+KINDS = ("MeshTimeout", "MeshCircuitBreaker", "MeshHealthCheck", "MeshRetry")
+LISTS = {
+    "MeshTimeout": both_lists(timeouts),
+    "MeshCircuitBreaker": both_lists(circuit_breakers),
+    "MeshHealthCheck": st.fixed_dictionaries({"to": st.lists(to_items(health_checks), max_size=3)}),
+    "MeshRetry": st.fixed_dictionaries({"to": st.lists(to_items(retries), min_size=1, max_size=3)}),
 }
 
 
@@ -197,10 +254,9 @@ def policies(draw: st.DrawFn) -> list[Resource]:
             "mesh": "default",
             "name": name,
             "labels": draw(labels),
-            # Of a MeshRetry at least one item is asked for.
-            "spec": {"targetRef": draw(top_targets), "to": draw(ITEMS[kind])},
+            "spec": {"targetRef": draw(top_targets), **draw(LISTS[kind])},
         }
-        for kind, name in draw(st.lists(identities, max_size=6, unique=True))
+        for kind, name in draw(st.lists(identities, max_size=8, unique=True))
     ]
 
 
@@ -215,8 +271,16 @@ def dataplanes(draw: st.DrawFn) -> list[Resource]:
         networking: Resource = {"address": f"192.0.2.{number + 1}"}
         if draw(st.booleans()) or number == 0:
             offered = draw(st.lists(tags, min_size=1, max_size=2))
+            # Of their own, shared, and that of another inbound.
+            applications = [draw(st.sampled_from((port, 18080, 8080))) for port in (8080, 8081)]
             networking["inbound"] = [
-                {"port": 8080 + index, "servicePort": 18080 + index, "tags": one} for index, one in enumerate(offered)
+                {
+                    "port": 8080 + index,
+                    "servicePort": applications[index],
+                    "serviceAddress": "127.0.0.1",
+                    "tags": one,
+                }
+                for index, one in enumerate(offered)
             ]
         else:
             networking["gateway"] = {"tags": {"kuma.io/service": draw(services), "version": draw(versions)}}
@@ -235,8 +299,12 @@ def dataplanes(draw: st.DrawFn) -> list[Resource]:
     return found
 
 
-MESH = {"type": "Mesh", "name": "default", "skipCreatingInitialPolicies": ["*"]}
+MESH: Resource = {"type": "Mesh", "name": "default", "skipCreatingInitialPolicies": ["*"]}
 meshes = st.builds(lambda proxies, rules: [copy.deepcopy(MESH), *proxies, *rules], dataplanes(), policies())
+skipped = st.lists(st.sampled_from(("MeshTimeout", "MeshCircuitBreaker", "MeshRetry", "*")), max_size=2)
+meshes_with_initial_policies = st.builds(
+    lambda mesh, kinds: [{**mesh[0], "skipCreatingInitialPolicies": kinds}, *mesh[1:]], meshes, skipped
+)
 
 
 def load(documents: Iterable[tuple[str, Resource]]) -> api.Universe:
@@ -253,10 +321,13 @@ def releases(universe: api.Universe, order: Iterable[api.DataplaneId] | None = N
 # --- order ------------------------------------------------------------------------------------------------------------
 
 
+FILES = st.sampled_from(("a.yaml", "b.yaml", "sub/c.yaml"))
+
+
 @st.composite
 def arranged(draw: st.DrawFn) -> tuple[list[tuple[str, Resource]], list[tuple[str, Resource]]]:
     """The documents of a mesh, spread over files, in two orders."""
-    documents = [(draw(st.sampled_from(("a.yaml", "b.yaml", "sub/c.yaml"))), document) for document in draw(meshes)]
+    documents = [(draw(FILES), document) for document in draw(meshes_with_initial_policies)]
     return documents, draw(st.permutations(documents))
 
 
@@ -303,7 +374,7 @@ def test_compiling_twice_gives_the_same_bytes(documents: list[Resource]) -> None
 
 
 @examples(20, 250)
-@given(meshes)
+@given(meshes_with_initial_policies)
 def test_what_is_handed_out_never_changes(documents: list[Resource]) -> None:
     universe = load(("mesh.yaml", document) for document in documents)
     handed_out = [api.compile_proxy(universe, dataplane) for dataplane in universe.dataplanes]
@@ -315,6 +386,8 @@ def test_what_is_handed_out_never_changes(documents: list[Resource]) -> None:
         for service in SERVICES:
             api.health_checks(universe, dataplane, service)
             api.retry_policy(universe, dataplane, service)
+            api.timeouts(universe, dataplane, service)
+            api.circuit_breakers(universe, dataplane, service)
             for kind in KINDS:
                 api.effective(universe, kind, dataplane, service)
 
@@ -322,7 +395,7 @@ def test_what_is_handed_out_never_changes(documents: list[Resource]) -> None:
 
 
 @examples(20, 250)
-@given(meshes)
+@given(meshes_with_initial_policies)
 def test_whoever_changes_what_was_handed_out_changes_nothing_else(documents: list[Resource]) -> None:
     universe = load(("mesh.yaml", document) for document in documents)
     first = releases(universe)
@@ -332,6 +405,8 @@ def test_whoever_changes_what_was_handed_out_changes_nothing_else(documents: lis
         for service in SERVICES:
             spoil(api.health_checks(universe, dataplane, service))
             spoil(api.retry_policy(universe, dataplane, service))
+            spoil(api.timeouts(universe, dataplane, service))
+            spoil(api.circuit_breakers(universe, dataplane, service))
             for kind in KINDS:
                 spoil(api.effective(universe, kind, dataplane, service))
 
@@ -350,6 +425,19 @@ def spoil(value: Any) -> None:
 
 RANK = {"Mesh": 0, "MeshSubset": 1, "MeshService": 2, "MeshServiceSubset": 3}
 ORIGINS = {"global": 0, None: 1, "zone": 2}
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
+# Durations as Envoy gets them.
+EMITTED = {
+    "0s": "0s",
+    "25ms": "0.025s",
+    "1s": "1s",
+    "10s": "10s",
+    "15s": "15s",
+    "1m30s": "90s",
+    "1h": "3600s",
+    "1h0m0s": "3600s",
+    "2h": "7200s",
+}
 
 
 @examples(100, 1500)
@@ -386,16 +474,19 @@ def test_every_field_names_the_policy_that_set_it(documents: list[Resource], ser
 
 def expected_conf(rules: list[Resource], proxy: Resource, service: str) -> Resource | None:
     """A service's conf, straight from the rule: items of the policies by precedence, folded as JSON merge patches."""
-    selecting = [rule for rule in rules if selects(rule["spec"]["targetRef"], proxy["networking"])]
-    selecting.sort(key=lambda rule: rule["name"], reverse=True)
-    selecting.sort(key=lambda rule: ORIGINS[rule["labels"].get("kuma.io/origin")])
-    selecting.sort(key=lambda rule: RANK[rule["spec"]["targetRef"]["kind"]])
+    selecting = [rule for rule in by_precedence(rules) if selects(rule["spec"]["targetRef"], proxy["networking"])]
     items = [item for rule in selecting for item in rule["spec"]["to"]]
     about = [item for item in items if item["targetRef"].get("name", service) == service]
     conf: Resource = {}
     for item in about:
         conf = merge_patch(conf, as_serialised(item["default"]))
     return conf if about else None
+
+
+def by_precedence(rules: list[Resource]) -> list[Resource]:
+    found = sorted(rules, key=lambda rule: rule["name"], reverse=True)
+    found.sort(key=lambda rule: ORIGINS[rule["labels"].get("kuma.io/origin")])
+    return sorted(found, key=lambda rule: RANK[rule["spec"]["targetRef"]["kind"]])
 
 
 def selects(target: Resource, networking: Resource) -> bool:
@@ -452,6 +543,70 @@ def member(value: Any, path: str) -> Any:
     for step in path.split("."):
         value = value[step]
     return value
+
+
+# --- initial policies -------------------------------------------------------------------------------------------------
+
+
+@examples(50, 500)
+@given(meshes, services, st.sampled_from(("MeshTimeout", "MeshCircuitBreaker", "MeshRetry")))
+def test_initial_policies_fill_in_what_no_policy_of_the_same_reach_says(
+    documents: list[Resource], service: str, kind: str
+) -> None:
+    """What a user's policies say stays as it is; the initial ones only add to it."""
+    without = load(("mesh.yaml", document) for document in documents)
+    universe = load(
+        [("mesh.yaml", {"type": "Mesh", "name": "default"}), *(("mesh.yaml", one) for one in documents[1:])]
+    )
+
+    for dataplane in universe.dataplanes:
+        mine = api.effective(without, kind, dataplane, service)
+        both = api.effective(universe, kind, dataplane, service)
+        # Section by section, leaf by leaf.
+        for path, field in mine["fields"].items():
+            assert leaf(both["fields"][path]["value"]) == leaf(field["value"])
+            assert both["fields"][path]["policy"] == field["policy"]
+        initial = [one for path, one in both["fields"].items() if path not in mine["fields"]]
+        assert {one["policy"]["file"] for one in initial} <= {"initial policy of Kuma 2.7"}
+        assert both["fields"]
+
+
+# --- inbounds ---------------------------------------------------------------------------------------------------------
+
+
+@examples(50, 500)
+@given(meshes)
+def test_what_is_said_of_inbounds_is_the_written_rule(documents: list[Resource]) -> None:
+    universe = load(("mesh.yaml", document) for document in documents)
+    rules = [document for document in documents if document["type"] == "MeshTimeout"]
+    proxies = {document["name"]: document["networking"] for document in documents if document["type"] == "Dataplane"}
+
+    for dataplane in universe.dataplanes:
+        networking = proxies[dataplane.name]
+        listeners = api.compile_proxy(universe, dataplane).get(LISTENER, {})
+        for inbound in networking.get("inbound", []):
+            listener = listeners[f"inbound:{networking['address']}:{inbound['port']}"]
+            conf = inbound_conf(rules, networking, inbound)
+            config = listener["filterChains"][0]["filters"][-1]["typedConfig"]
+            if inbound["tags"].get("kuma.io/protocol") in ("http", "http2", "grpc"):
+                timeout = config["routeConfig"]["virtualHosts"][0]["routes"][0]["route"]["timeout"]
+                expected = "0s" if conf is None else conf.get("http", {}).get("requestTimeout", "15s")
+            else:
+                timeout = config["idleTimeout"]
+                expected = "2h" if conf is None else conf.get("idleTimeout", "1h")
+            assert timeout == EMITTED[expected]
+
+
+def inbound_conf(rules: list[Resource], networking: Resource, inbound: Resource) -> Resource | None:
+    """The conf of an inbound: the empty one where policies select the proxy, but not this inbound."""
+    alone = {**networking, "inbound": [inbound]}
+    selecting = [rule for rule in by_precedence(rules) if selects(rule["spec"]["targetRef"], alone)]
+    items = [item for rule in selecting for item in rule["spec"].get("from", [])]
+    conf: Resource = {}
+    for item in items:
+        conf = merge_patch(conf, item["default"])
+    touched = any(selects(rule["spec"]["targetRef"], networking) for rule in rules)
+    return conf if items or (touched and not selecting) else None
 
 
 # --- retries ----------------------------------------------------------------------------------------------------------
@@ -598,6 +753,67 @@ WHOLE: list[Resource] = [
                         "tcp": {"maxConnectAttempt": 3},
                     },
                 },
+            ],
+        },
+    },
+    {
+        "type": "MeshTimeout",
+        "mesh": "default",
+        "name": "timeouts",
+        "spec": {
+            "targetRef": {"kind": "MeshSubset", "tags": {"version": "v1"}},
+            "to": [
+                {
+                    "targetRef": {"kind": "MeshService", "name": "web"},
+                    "default": {"connectionTimeout": "1s", "http": {"requestTimeout": "1s"}},
+                }
+            ],
+            "from": [
+                {
+                    "targetRef": {"kind": "Mesh"},
+                    "default": {
+                        "idleTimeout": "1s",
+                        "http": {
+                            "streamIdleTimeout": "0s",
+                            "maxStreamDuration": "1m",
+                            "maxConnectionDuration": "1h",
+                            "requestHeadersTimeout": "1ms",
+                        },
+                    },
+                }
+            ],
+        },
+    },
+    {
+        "type": "MeshCircuitBreaker",
+        "mesh": "default",
+        "name": "circuit-breakers",
+        "spec": {
+            "targetRef": {"kind": "MeshService", "name": "web"},
+            "to": [
+                {
+                    "targetRef": {"kind": "Mesh"},
+                    "default": {
+                        "connectionLimits": {"maxConnections": 1, "maxConnectionPools": 2, "maxRetries": 3},
+                        "outlierDetection": {
+                            "interval": "1s",
+                            "baseEjectionTime": "1m",
+                            "maxEjectionPercent": 50,
+                            "splitExternalAndLocalErrors": True,
+                            "detectors": {
+                                "totalFailures": {"consecutive": 1},
+                                "successRate": {"minimumHosts": 2, "standardDeviationFactor": "1.9"},
+                                "failurePercentage": {"requestVolume": 3, "threshold": 50},
+                            },
+                        },
+                    },
+                }
+            ],
+            "from": [
+                {
+                    "targetRef": {"kind": "Mesh"},
+                    "default": {"outlierDetection": {"disabled": True, "detectors": {"gatewayFailures": {}}}},
+                }
             ],
         },
     },

@@ -672,29 +672,6 @@ def test_a_file_at_the_limit_is_parsed() -> None:
     assert value(data) == {"a": 1}
 
 
-def test_parsing_is_faster_than_pyyaml() -> None:
-    """The work of the first pass stays in libyaml: no positions, no nodes, no constructors."""
-    outbounds = "\n".join(
-        f"    - port: {port}\n      tags: {{kuma.io/service: s{port}}}" for port in range(10000, 10020)
-    )
-    data = "\n---\n".join(
-        f"type: Dataplane\nname: web-{number}\nnetworking:\n  address: 10.0.0.1\n  outbound:\n{outbounds}\n"
-        for number in range(300)
-    ).encode()
-
-    def best(load: object) -> float:
-        durations = []
-        for _number in range(3):
-            started = time.process_time()
-            load()
-            durations.append(time.process_time() - started)
-        return min(durations)
-
-    ours = best(lambda: source.parse(Text("mesh.yaml", data)))
-    theirs = best(lambda: list(yaml.load_all(data, yaml.CSafeLoader)))
-    assert ours < theirs
-
-
 # Properties
 
 

@@ -159,16 +159,86 @@ RETRIES: dict[str, tuple[object, list[str]]] = {
     ),
     "http.hostSelectionMaxAttempts": (7, [retry("hostSelectionRetryMaxAttempts")]),
 }
-EXAMPLES = {"MeshHealthCheck": HEALTH_CHECKS, "MeshRetry": RETRIES}
+
+
+def manager(path: str) -> str:
+    return f"listener outbound:127.0.0.1:10001: filterChains[0].filters[0].typedConfig.{path}"
+
+
+def route(path: str) -> str:
+    return f"route outbound:backend of listener outbound:127.0.0.1:10001: virtualHosts[0].routes[0].route.{path}"
+
+
+def options(path: str) -> str:
+    http = 'typedExtensionProtocolOptions["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"]'
+    return f"cluster backend: {http}.commonHttpProtocolOptions.{path}"
+
+
+def threshold(path: str) -> str:
+    return f"cluster backend: circuitBreakers.thresholds[0].{path}"
+
+
+def outlier(*paths: str) -> list[str]:
+    return [f"cluster backend: outlierDetection.{path}" for path in paths]
+
+
+# For a service that speaks http.
+TIMEOUTS: dict[str, tuple[object, list[str]]] = {
+    "connectionTimeout": ("7s", ["cluster backend: connectTimeout"]),
+    "idleTimeout": ("7s", [options("idleTimeout")]),
+    "http.requestTimeout": ("7s", [route("timeout")]),
+    "http.streamIdleTimeout": ("7s", [route("idleTimeout")]),
+    "http.maxStreamDuration": ("7s", [options("maxStreamDuration")]),
+    "http.maxConnectionDuration": ("7s", [options("maxConnectionDuration")]),
+    "http.requestHeadersTimeout": ("7s", [manager("requestHeadersTimeout")]),
+}
+DETECTORS = "outlierDetection.detectors"
+CIRCUIT_BREAKERS: dict[str, tuple[object, list[str]]] = {
+    **{
+        f"connectionLimits.{name}": (7, [threshold(name)])
+        for name in ("maxConnections", "maxConnectionPools", "maxPendingRequests", "maxRetries", "maxRequests")
+    },
+    "outlierDetection.disabled": (True, ["cluster backend: outlierDetection"]),
+    "outlierDetection.interval": ("7s", outlier("interval")),
+    "outlierDetection.baseEjectionTime": ("7s", outlier("baseEjectionTime")),
+    "outlierDetection.maxEjectionPercent": (70, outlier("maxEjectionPercent")),
+    "outlierDetection.splitExternalAndLocalErrors": (True, outlier("splitExternalLocalOriginErrors")),
+    f"{DETECTORS}.totalFailures.consecutive": (7, outlier("consecutive5xx", "enforcingConsecutive5xx")),
+    f"{DETECTORS}.gatewayFailures.consecutive": (
+        7,
+        outlier("consecutiveGatewayFailure", "enforcingConsecutiveGatewayFailure"),
+    ),
+    f"{DETECTORS}.localOriginFailures.consecutive": (
+        7,
+        outlier("consecutiveLocalOriginFailure", "enforcingConsecutiveLocalOriginFailure"),
+    ),
+    f"{DETECTORS}.successRate.minimumHosts": (7, outlier("successRateMinimumHosts")),
+    f"{DETECTORS}.successRate.requestVolume": (7, outlier("successRateRequestVolume")),
+    f"{DETECTORS}.successRate.standardDeviationFactor": ("1.7", outlier("successRateStdevFactor")),
+    f"{DETECTORS}.failurePercentage.minimumHosts": (7, outlier("failurePercentageMinimumHosts")),
+    f"{DETECTORS}.failurePercentage.requestVolume": (7, outlier("failurePercentageRequestVolume")),
+    f"{DETECTORS}.failurePercentage.threshold": (7, outlier("failurePercentageThreshold")),
+}
+EXAMPLES = {
+    "MeshTimeout": TIMEOUTS,
+    "MeshCircuitBreaker": CIRCUIT_BREAKERS,
+    "MeshHealthCheck": HEALTH_CHECKS,
+    "MeshRetry": RETRIES,
+}
 # What else has to be written for a field to be of use.
 NEEDED: dict[str, Conf] = {
     "http.hostSelectionMaxAttempts": {"hostSelection": [{"predicate": "OmitPreviousHosts"}]},
     "http.rateLimitedBackOff.maxInterval": RESET,
     "grpc.rateLimitedBackOff.maxInterval": RESET,
+    "http.requestHeadersTimeout": {"requestTimeout": "1s"},
+    **{
+        f"outlierDetection.{name}": {"detectors": {"totalFailures": {"consecutive": 5}}}
+        for name in ("disabled", "interval", "baseEjectionTime", "maxEjectionPercent", "splitExternalAndLocalErrors")
+    },
 }
 
 
-def written(path: str, value: object) -> Conf:
+def written(kind: str, path: str, value: object) -> Conf:
     """A configuration that has a value at a path, and what it needs."""
     *sections, name = path.split(".")
     conf: Conf = {name: value, **NEEDED.get(path, {})}
@@ -176,7 +246,9 @@ def written(path: str, value: object) -> Conf:
         return {"http": conf}
     for section in reversed(sections):
         conf = {section: conf}
-    return conf if sections else {**conf, "http": {}}
+    if "localOriginFailures" in sections:
+        conf["outlierDetection"]["splitExternalAndLocalErrors"] = True
+    return {**conf, "http": {}} if kind == "MeshHealthCheck" and not sections else conf
 
 
 def paths(node: Resource, prefix: str = "") -> Iterator[str]:
@@ -202,8 +274,9 @@ def test_there_is_an_example_of_every_field(kind: Any) -> None:
 def test_every_field_becomes_a_field_of_envoy(
     load_resources: Load, kind: str, path: str, value: object, envoy: list[str]
 ) -> None:
-    protocol = path.partition(".")[0] if "." in path else "http"
-    universe = load_resources(web(), *backends(protocol), policy(kind, "a", item(written(path, value))))
+    section = path.partition(".")[0]
+    protocol = section if section in ("tcp", "grpc") else "http"
+    universe = load_resources(web(), *backends(protocol), policy(kind, "a", item(written(kind, path, value))))
 
     field = fields_of(universe, kind)[path]
     assert field["value"] == (value if path != "http.retryOn" else ["Reset", "503", "HttpMethodGet"])
@@ -636,6 +709,183 @@ def test_explaining_changes_nothing(load_resources: Load) -> None:
     assert api.compile_release(universe, WEB).document == before
 
 
+# --- inbounds ---------------------------------------------------------------------------------------------------------
+
+
+def offering(*protocols: str, **inbound: Any) -> Resource:
+    """A dataplane with one inbound for each of these protocols, on ports from 80 on, all of them of web."""
+    inbounds = [
+        {
+            "port": 80 + number,
+            "serviceAddress": "127.0.0.1",
+            "tags": {"kuma.io/service": "web", "kuma.io/protocol": protocol},
+            **inbound,
+        }
+        for number, protocol in enumerate(protocols)
+    ]
+    return {
+        "type": "Dataplane",
+        "mesh": "default",
+        "name": "web-1",
+        "networking": {"address": "192.0.2.1", "inbound": inbounds},
+    }
+
+
+def from_policy(kind: str, name: str, conf: Conf, top: Resource | None = None) -> Resource:
+    spec = {"targetRef": top or {"kind": "Mesh"}, "from": [item(conf)]}
+    return {"type": kind, "mesh": "default", "name": name, "spec": spec}
+
+
+def local(path: str) -> list[str]:
+    return [f"cluster localhost:80: {path}"]
+
+
+def listening(path: str) -> list[str]:
+    return [f"listener inbound:192.0.2.1:80: filterChains[0].filters[0].typedConfig.{path}"]
+
+
+def answering(path: str) -> list[str]:
+    return [f"route inbound:web of listener inbound:192.0.2.1:80: virtualHosts[0].routes[0].route.{path}"]
+
+
+HTTP = (
+    'typedExtensionProtocolOptions["envoy.extensions.upstreams.http.v3.HttpProtocolOptions"].commonHttpProtocolOptions'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol", "conf", "path", "envoy"),
+    [
+        ("MeshTimeout", "http", {"connectionTimeout": "7s"}, "connectionTimeout", local("connectTimeout")),
+        ("MeshTimeout", "tcp", {"idleTimeout": "7s"}, "idleTimeout", listening("idleTimeout")),
+        ("MeshTimeout", "http", {"http": {"requestTimeout": "7s"}}, "http.requestTimeout", answering("timeout")),
+        (
+            "MeshTimeout",
+            "http",
+            {"http": {"streamIdleTimeout": "7s"}},
+            "http.streamIdleTimeout",
+            answering("idleTimeout"),
+        ),
+        (
+            "MeshTimeout",
+            "http",
+            {"http": {"maxStreamDuration": "7s"}},
+            "http.maxStreamDuration",
+            local(f"{HTTP}.maxStreamDuration"),
+        ),
+        (
+            "MeshCircuitBreaker",
+            "tcp",
+            {"connectionLimits": {"maxConnections": 7}},
+            "connectionLimits.maxConnections",
+            local("circuitBreakers.thresholds[0].maxConnections"),
+        ),
+        (
+            "MeshCircuitBreaker",
+            "http",
+            {"outlierDetection": {"interval": "7s", "detectors": {"totalFailures": {"consecutive": 5}}}},
+            "outlierDetection.interval",
+            local("outlierDetection.interval"),
+        ),
+    ],
+)
+def test_what_depends_on_a_field_for_an_inbound(
+    load_resources: Load, kind: str, protocol: str, conf: Conf, path: str, envoy: list[str]
+) -> None:
+    [inbound] = api.explain(load_resources(offering(protocol), from_policy(kind, "a", conf)), WEB)["inbounds"]
+
+    field = inbound["kinds"][kind]["fields"][path]
+    assert touched(field) == envoy
+    assert field["no_effect"] is None
+    assert field["policy"]["path"] == f"spec.from[0].default.{path}"
+
+
+def test_inbounds_are_explained_one_by_one(load_resources: Load) -> None:
+    subset = {"kind": "MeshSubset", "tags": {"kuma.io/protocol": "http"}}
+    universe = load_resources(
+        offering("http", "tcp"),
+        from_policy("MeshTimeout", "a", {"idleTimeout": "3s"}),
+        from_policy("MeshTimeout", "b", {"idleTimeout": "5s"}, subset),
+        policy("MeshRetry", "a", attempts(3)),
+    )
+
+    first, second = api.explain(universe, WEB)["inbounds"]
+    assert (first["service"], first["address"], first["port"], first["protocol"]) == ("web", "192.0.2.1", 80, "http")
+    assert (second["service"], second["address"], second["port"], second["protocol"]) == ("web", "192.0.2.1", 81, "tcp")
+    # Retries are for destinations only.
+    assert [list(one["kinds"]) for one in (first, second)] == [["MeshTimeout"], ["MeshTimeout"]]
+    assert first["kinds"]["MeshTimeout"]["conf"] == {"idleTimeout": "5s"}
+    [loser] = first["kinds"]["MeshTimeout"]["fields"]["idleTimeout"]["losers"]
+    assert (loser["name"], loser["value"]) == ("a", "3s")
+    assert loser["why"] == "less specific: its targetRef is of kind Mesh, not MeshSubset"
+    # The more special policy selects the proxy, but not this inbound of it.
+    assert second["kinds"]["MeshTimeout"]["conf"] == {"idleTimeout": "3s"}
+    assert second["kinds"]["MeshTimeout"]["fields"]["idleTimeout"]["losers"] == []
+
+
+def test_what_has_no_effect_on_an_inbound(load_resources: Load) -> None:
+    universe = load_resources(
+        offering("tcp", servicePort=8080),
+        from_policy("MeshTimeout", "a", {"idleTimeout": "5s", "http": {"requestTimeout": "5s"}}),
+        from_policy("MeshCircuitBreaker", "a", {"connectionLimits": {"maxConnections": 7}}),
+    )
+
+    [inbound] = api.explain(universe, WEB)["inbounds"]
+    reasons = {path: field["no_effect"] for kind in inbound["kinds"].values() for path, field in kind["fields"].items()}
+    other_port = "has no effect on the application of an inbound whose servicePort is not its port, 80"
+    assert reasons == {
+        "idleTimeout": None,
+        "http": "has no effect: the service speaks tcp",
+        "http.requestTimeout": "has no effect: the service speaks tcp",
+        "connectionLimits": other_port,
+        "connectionLimits.maxConnections": other_port,
+    }
+
+
+def test_inbounds_are_left_out_where_there_are_none_or_a_service_is_asked_for(load_resources: Load) -> None:
+    gateway = offering()
+    gateway["networking"].update(gateway={"tags": {"kuma.io/service": "edge"}}, inbound=[])
+    timeout = from_policy("MeshTimeout", "a", {"idleTimeout": "5s"})
+
+    explained = api.explain(load_resources(gateway, timeout), WEB)
+    assert (explained["inbounds"], explained["destinations"]) == ([], [])
+    assert api.explanation_text(explained) == "web-1 has neither inbounds nor outbounds"
+    universe = load_resources(web(), *backends(), timeout)
+    assert len(api.explain(universe, WEB)["inbounds"]) == 1
+    assert api.explain(universe, WEB, "backend")["inbounds"] == []
+
+
+# --- initial policies -------------------------------------------------------------------------------------------------
+
+
+def test_initial_policies_are_explained_by_where_they_come_from(load_resources: Load) -> None:
+    universe = load_resources(
+        {"type": "Mesh", "name": "default"},
+        web(),
+        *backends(),
+        policy("MeshTimeout", "a", item({"http": {"requestTimeout": "7s"}}), labels=GLOBAL),
+    )
+
+    fields = fields_of(universe, "MeshTimeout")
+    initial = {
+        "kind": "MeshTimeout",
+        "name": "mesh-timeout-all-default",
+        "file": "initial policy of Kuma 2.7",
+        "line": None,
+    }
+    assert fields["connectionTimeout"]["policy"] == {**initial, "path": "spec.to[0].default.connectionTimeout"}
+    timeout = fields["http.requestTimeout"]
+    assert (timeout["value"], timeout["policy"]["name"]) == ("7s", "a")
+    assert timeout["losers"] == [
+        {
+            **initial,
+            "path": "spec.to[0].default.http.requestTimeout",
+            "value": "15s",
+            "why": "it came with the mesh, and what is written counts more",
+        }
+    ]
+
+
 # --- text for people --------------------------------------------------------------------------------------------------
 
 TEXT_MESH = """\
@@ -696,6 +946,8 @@ spec:
 """
 ROUTE = "virtualHosts[0].routes[0].route.retryPolicy"
 EXPLANATION = f"""\
+web-1 <- web (http, at 192.0.2.1:80)
+  no policy applies
 web-1 -> backend (http, 2 endpoints, at 127.0.0.1:10001, 127.0.0.1:10003)
   MeshRetry
     http.hostSelection: [{{"predicate": "OmitPreviousHosts"}}]

@@ -97,6 +97,8 @@ DIFFERENCES: list[tuple[int, tuple[str | int, ...], Any, Any]] = [
     (16, (*FILTERS, 1, "name"), "envoy.filters.network.tcp_proxy", None),
     (16, (*FILTERS, 0, "name"), "envoy.filters.network.kafka_broker", "envoy.filters.network.tcp_proxy"),
     (17, HEALTH_CHECK, TCP_CHECK, None),
+    # Once the policy was updated, and so has lost its label of a zone.
+    (18, (type_urls.CLUSTER, "backend", "connectTimeout"), "5s", "2s"),
     (21, (*RETRY_POLICY, "retryPriority", "typedConfig", "updateFrequency"), None, 2),
     (22, (*RETRY_POLICY, "retryBackOff"), {"maxInterval": "1s"}, {"baseInterval": "0.025s", "maxInterval": "1s"}),
     (24, HEALTH_CHECK, None, TCP_CHECK),

@@ -213,9 +213,10 @@ def test_the_defaults_of_items_of_lists_are_the_same_in_both_forms(load_resource
     [(None, "default"), ({}, "default"), ({"kuma.io/mesh": "default"}, "default"), ({"kuma.io/mesh": "east"}, "east")],
 )
 def test_a_label_names_the_mesh(load_resources: Load, labels: dict[str, str] | None, mesh: str) -> None:
-    east = copy.deepcopy(CONSUMER) | {"mesh": "east"}
+    east = {"type": "Mesh", "name": "east", "skipCreatingInitialPolicies": ["*"]}
+    consumer = copy.deepcopy(CONSUMER) | {"mesh": "east"}
     policy = kubernetes("MeshRetry", "a", spec(({"tcp": {"maxConnectAttempt": 3}}, None)), labels)
-    universe = load_resources({"type": "Mesh", "name": "east"}, east, CONSUMER, policy)
+    universe = load_resources(east, consumer, CONSUMER, policy)
 
     selected = {one.mesh: api.matched_policies(universe, one) for one in universe.dataplanes}
     assert selected == {"default": [], "east": [], mesh: [{"kind": "MeshRetry", "name": "a", "file": "mesh"}]}
@@ -312,7 +313,7 @@ FINDINGS: list[tuple[str, str]] = [
     ),
     *[
         (f"MESH009 kind: not supported yet: {kind} in Kubernetes form", policy("kind: MeshRetry", f"▸kind: {kind}"))
-        for kind in ("Mesh", "Dataplane", "MeshTimeout", "HealthCheck")
+        for kind in ("Mesh", "Dataplane", "MeshAccessLog", "HealthCheck")
     ],
     ("MESH008 kind: unknown kind 'MeshRety'; did you mean 'MeshRetry'?", policy("kind: MeshRetry", "▸kind: MeshRety")),
     (

@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api, proxy
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings import Severity
-from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.duration import Duration
 
 Load = Callable[..., api.Universe]
 Row = tuple[str, str, list[str]]
@@ -741,16 +740,12 @@ TIMEOUTS: list[Row] = [
 @pytest.mark.parametrize(
     ("text", "findings"), [pytest.param(text, findings, id=name) for name, text, findings in TIMEOUTS]
 )
-def test_advice_where_requests_time_out(
-    load_files: Load, monkeypatch: pytest.MonkeyPatch, text: str, findings: list[str]
-) -> None:
-    # No kind sets the timeout of a request so far.
+def test_advice_where_requests_time_out(load_files: Load, text: str, findings: list[str]) -> None:
     text = documents(HTTP_MESH, text)
+    timeout = policy(item("{http: {requestTimeout: 10s}}", "backend"), kind="MeshTimeout")
 
     assert warnings(load_files({"mesh.yaml": text.replace(MARK, "")})) == []
-
-    monkeypatch.setattr(proxy, "_NO_TIMEOUT", Duration.parse("10s"))
-    assert warnings(load_files({"mesh.yaml": text.replace(MARK, "")})) == [
+    assert warnings(load_files({"mesh.yaml": documents(text.replace(MARK, ""), timeout)})) == [
         f"mesh.yaml:{place}: warning: {finding}" for place, finding in zip(places(text), findings, strict=True)
     ]
 
@@ -797,15 +792,20 @@ def test_a_mesh_with_errors_gets_no_advice_on_what_the_errors_may_be_the_reason_
 
 # What goldens show is small, so that some of what they say is of no use there.
 MEANT = {
+    # Its services have two endpoints, and parts of them one.
+    "circuit-breakers": ["MESH231"],
     "difference-06-untagged-service": ["MESH054"],
     "difference-16-kafka-filter": ["MESH054"],
     "difference-17-ignored-inbounds": ["MESH055"],
     "difference-21-update-frequency": ["MESH054"],
+    # A circuit breaker finds an application by the port of the inbound.
+    "inbound-policies": ["MESH054", "MESH060"],
     "protocols": ["MESH033"],
     "retries": ["MESH033"],
     "retry-merging": ["MESH054"],
     "several-inbounds": ["MESH033"],
     "several-meshes": ["MESH033"],
+    "timeouts": ["MESH033"],
 }
 
 

@@ -18,7 +18,15 @@ from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.kinds.meshretry import KIND
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.kinds.policy_kind import Opinion, Situation
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.duration import Duration
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.meshcircuitbreaker import (
+    ConnectionLimits,
+    MeshCircuitBreakerConf,
+)
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.meshretry import MeshRetryConf
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.meshtimeout import (
+    HttpTimeouts,
+    MeshTimeoutConf,
+)
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.protocol import Protocol
 
 Load = Callable[..., api.Universe]
@@ -675,8 +683,6 @@ def test_what_is_emitted_is_made_of_the_merged_configuration(load_resources: Loa
 
 # --- opinions about a configuration where it applies ------------------------------------------------------------------
 
-NO_TIMEOUT = Duration(0)
-
 
 def told(opinion: Opinion, conf: Conf, situation: Situation) -> list[str]:
     problems = opinion(decode_conf(MeshRetryConf, conf), situation)
@@ -694,7 +700,7 @@ def told(opinion: Opinion, conf: Conf, situation: Situation) -> list[str]:
     ],
 )
 def test_sections_that_have_no_effect_on_a_protocol(protocol: Protocol, unused: list[str]) -> None:
-    assert told(KIND.unused, ALL, Situation(protocol, 2, NO_TIMEOUT)) == [
+    assert told(KIND.unused, ALL, Situation(protocol, 2, {})) == [
         f"MESH054 {section}: has no effect: the service speaks {protocol.value}" for section in unused
     ]
 
@@ -748,7 +754,7 @@ SINGLE = "MESH054 http.hostSelection: has no effect: there is a single endpoint,
     ],
 )
 def test_settings_that_have_no_effect(protocol: str, endpoints: int, conf: Conf, findings: list[str]) -> None:
-    assert told(KIND.unused, conf, Situation(Protocol(protocol), endpoints, NO_TIMEOUT)) == findings
+    assert told(KIND.unused, conf, Situation(Protocol(protocol), endpoints, {})) == findings
 
 
 METHODS_ONLY = (
@@ -803,7 +809,7 @@ def test_advice(section: str, conf: Conf, findings: list[str]) -> None:
 
     for protocol in Protocol:
         expected = findings if protocol in spoken else []
-        assert told(KIND.advice, {section: conf}, Situation(protocol, 2, NO_TIMEOUT)) == expected
+        assert told(KIND.advice, {section: conf}, Situation(protocol, 2, {})) == expected
 
 
 NEVER_IN_FORCE = "never comes into force: the whole request times out after 15s"
@@ -832,12 +838,44 @@ NEVER_IN_FORCE = "never comes into force: the whole request times out after 15s"
         ("0s", {"perTryTimeout": "1h", "numRetries": 5}, None),
         # The default of 15s is nothing that the user wrote.
         ("1s", {"numRetries": 1}, None),
+        # A MeshTimeout that says nothing of requests makes the same of them as one that says 15s; without any, none.
+        (None, {"perTryTimeout": "15s"}, NEVER_IN_FORCE),
+        ("no policy", {"perTryTimeout": "1h", "numRetries": 5}, None),
     ],
 )
 @pytest.mark.parametrize("section", ["http", "grpc"])
-def test_advice_on_timeouts(section: str, timeout: str, conf: Conf, finding: str | None) -> None:
-    situation = Situation(Protocol(section), 2, Duration.parse(timeout))
+def test_advice_on_timeouts(section: str, timeout: str | None, conf: Conf, finding: str | None) -> None:
+    http = None if timeout in (None, "no policy") else HttpTimeouts(request_timeout=Duration.parse(timeout))
+    confs = {} if timeout == "no policy" else {"MeshTimeout": MeshTimeoutConf(http=http)}
+    situation = Situation(Protocol(section), 2, confs)
 
     assert told(KIND.advice, {section: conf}, situation) == (
         [] if finding is None else [f"MESH215 {section}.perTryTimeout: {finding}"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "retries", "limit"),
+    [
+        (ConnectionLimits(max_retries=3), 3, None),
+        (ConnectionLimits(max_retries=3), 4, 3),
+        (ConnectionLimits(max_retries=1), 2, 1),
+        # What Envoy lets through when nobody says how many.
+        (ConnectionLimits(max_connections=1), 3, None),
+        (ConnectionLimits(max_connections=1), 4, 3),
+        (None, 9, None),
+        (ConnectionLimits(max_retries=1), None, None),
+    ],
+)
+@pytest.mark.parametrize("section", ["http", "grpc"])
+def test_advice_on_limits(
+    section: str, limits: ConnectionLimits | None, retries: int | None, limit: int | None
+) -> None:
+    conf = {"perTryTimeout": "1s"} if retries is None else {"numRetries": retries}
+    situation = Situation(Protocol(section), 2, {"MeshCircuitBreaker": MeshCircuitBreakerConf(limits)})
+
+    assert told(KIND.advice, {section: conf}, situation) == (
+        []
+        if limit is None
+        else [f"MESH218 {section}.numRetries: is above maxRetries, {limit}: under load retries are silently cancelled"]
     )

@@ -36,6 +36,7 @@ def policy(
         shadow=False,
         target_ref=target_ref,
         to=(),
+        from_=(),
         document=Document({}, "mesh.yaml"),
     )
 
