@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Final, get_args, get_type_hints
 
 from .kinds.policy_kind import PolicyKind
@@ -48,7 +48,7 @@ class Merged:
     conf: Any
     leaves: Mapping[str, Leaf]
 
-    @property
+    @cached_property
     def winners(self) -> tuple[Layer, ...]:
         """The layers that set at least one field, in the order of their fields."""
         return tuple(dict.fromkeys(leaf.layer for leaf in self.leaves.values()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 from .envoy import names, tokens, type_urls
@@ -256,4 +257,4 @@ def _confs(merged: _KindsMerged) -> KindsConfs:
 
 
 def _layers(merged: _KindsMerged) -> tuple[Layer, ...]:
-    return tuple(layer for _kind, one in merged for layer in one.winners)
+    return tuple(chain.from_iterable([one.winners for _kind, one in merged]))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cache
 from typing import NamedTuple
 
 _UNITS = {
@@ -38,6 +39,7 @@ class Duration(NamedTuple):
             raise ValueError(text)
         return cls(-total if text.startswith("-") else total)
 
+    @cache  # noqa: B019 -- a mesh has few different durations, and each stands in many resources
     def proto(self) -> str:
         """Seconds with as many digits as proto3 JSON prints: none, three, six or nine."""
         seconds, fraction = divmod(abs(self.nanoseconds), 1_000_000_000)
