@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 from lab.grpc_app import GrpcApp, GrpcClient
-from lab.retries import RetryLab
+from lab.services import ServicesLab
 
 RETRIES = 2
 SLACK = 1.5
@@ -51,8 +51,8 @@ SERVICES: dict[str, Conf] = {
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[RetryLab]:
-    with RetryLab() as lab:
+def mesh() -> Iterator[ServicesLab]:
+    with ServicesLab() as lab:
         for service, conf in SERVICES.items():
             lab.add(service, GrpcApp(service), "grpc")
             lab.retry(service, grpc=conf)
@@ -60,12 +60,12 @@ def mesh() -> Iterator[RetryLab]:
         yield lab
 
 
-def answer(mesh: RetryLab, service: str) -> bytes:
+def answer(mesh: ServicesLab, service: str) -> bytes:
     with GrpcClient(mesh.web.outbound(service)) as client:
         return client.unary(b"message")
 
 
-def tries(mesh: RetryLab, service: str, status: StatusCode) -> int:
+def tries(mesh: ServicesLab, service: str, status: StatusCode) -> int:
     """How often the application sees one call that it always ends with this status."""
     app = mesh.app(service)
     app.failing = status
@@ -83,20 +83,20 @@ def tries(mesh: RetryLab, service: str, status: StatusCode) -> int:
         for status in statuses
     ],
 )
-def test_condition(mesh: RetryLab, service: str, status: StatusCode, seen: int) -> None:
+def test_condition(mesh: ServicesLab, service: str, status: StatusCode, seen: int) -> None:
     assert tries(mesh, service, status) == seen
 
 
 @pytest.mark.parametrize(("service", "seen"), [(service, row[1]) for service, row in COUNTS.items()])
-def test_count(mesh: RetryLab, service: str, seen: int) -> None:
+def test_count(mesh: ServicesLab, service: str, seen: int) -> None:
     assert tries(mesh, service, StatusCode.UNAVAILABLE) == seen
 
 
-def test_tries_time_out_after_the_documented_default(mesh: RetryLab) -> None:
+def test_tries_time_out_after_the_documented_default(mesh: ServicesLab) -> None:
     assert mesh.retry_policy("default")["perTryTimeout"] == "15s"
 
 
-def test_seconds_of_the_response_are_waited(mesh: RetryLab) -> None:
+def test_seconds_of_the_response_are_waited(mesh: ServicesLab) -> None:
     app = mesh.app("limited")
     app.failing, app.trailers = StatusCode.UNAVAILABLE, (("retry-after", "1"),)
     assert answer(mesh, "limited") == b"UNAVAILABLE"

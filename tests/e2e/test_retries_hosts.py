@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from lab.http_apps import Answer, HttpApp, Request
 from lab.polling import eventually
-from lab.retries import RetryLab
+from lab.services import ServicesLab
 
 ATTEMPTS = 8
 V1, V2 = {"version": "v1"}, {"version": "v2"}
@@ -42,8 +42,8 @@ PRIORITIES = {"hostSelection": [{"predicate": "OmitPreviousPriorities"}], "numRe
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[RetryLab]:
-    with RetryLab() as lab:
+def mesh() -> Iterator[ServicesLab]:
+    with ServicesLab() as lab:
         for service, conf in PAIRS.items():
             lab.add(service, HttpApp("sick"))
             lab.add(service, HttpApp("well"))
@@ -58,19 +58,19 @@ def mesh() -> Iterator[RetryLab]:
         yield lab
 
 
-def wait_for_the_first_turn(mesh: RetryLab, service: str) -> None:
+def wait_for_the_first_turn(mesh: ServicesLab, service: str) -> None:
     """Until the next turn is that of the service's first instance; nobody is sick yet."""
     for app in mesh.apps[service]:
         app.reply = lambda _request: Answer(200)
     eventually(lambda: mesh.web.get(service).body == "well")
 
 
-def answers(mesh: RetryLab, service: str) -> list[int]:
+def answers(mesh: ServicesLab, service: str) -> list[int]:
     return [mesh.web.get(service).status for _attempt in range(ATTEMPTS)]
 
 
 @pytest.mark.parametrize(("service", "status"), [("any", 503), ("not-previous", 200)])
-def test_previous_hosts(mesh: RetryLab, service: str, status: int) -> None:
+def test_previous_hosts(mesh: ServicesLab, service: str, status: int) -> None:
     sick, _well = mesh.apps[service]
     meanwhile = []
 
@@ -96,7 +96,7 @@ def test_previous_hosts(mesh: RetryLab, service: str, status: int) -> None:
         ("not-previous-nor-v1", {200}),
     ],
 )
-def test_hosts_with_tags(mesh: RetryLab, service: str, statuses: set[int]) -> None:
+def test_hosts_with_tags(mesh: ServicesLab, service: str, statuses: set[int]) -> None:
     wait_for_the_first_turn(mesh, service)
     first, *others, _well = mesh.apps[service]
     for app in (first, *others):
@@ -113,7 +113,7 @@ def test_hosts_with_tags(mesh: RetryLab, service: str, statuses: set[int]) -> No
         assert all(tried)
 
 
-def test_previous_priorities(mesh: RetryLab) -> None:
+def test_previous_priorities(mesh: ServicesLab) -> None:
     app = mesh.app("priorities")
     left = iter([Answer(503), Answer(503)])
     app.reply = lambda _request: next(left, Answer(200))

@@ -22,7 +22,7 @@ from lab.envoy import validate
 from lab.http_apps import STREAM, Answer, Http2App, HttpApp
 from lab.mesh import Lab, Sidecar
 from lab.polling import eventually
-from lab.retries import RetryLab
+from lab.services import ServicesLab
 
 RETRIES = 2
 LIMITED = {"x-envoy-ratelimited": "true"}
@@ -132,8 +132,8 @@ STANDING_IN: dict[str, Conf] = {
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[RetryLab]:
-    with RetryLab() as lab:
+def mesh() -> Iterator[ServicesLab]:
+    with ServicesLab() as lab:
         for service, conf in BEHIND_A_SIDECAR.items():
             lab.add(service, HttpApp())
             lab.retry(service, http=conf)
@@ -152,7 +152,7 @@ def mesh() -> Iterator[RetryLab]:
 
 
 def tries(
-    mesh: RetryLab,
+    mesh: ServicesLab,
     service: str,
     answer: Answer,
     method: str = "GET",
@@ -190,12 +190,12 @@ def rows(table: dict[str, tuple[Conf, list[Any], list[Any]]]) -> list[Any]:
 
 
 @pytest.mark.parametrize(("service", "answer", "seen"), rows(CONDITIONS) + rows(CONDITIONS_OF_STREAMS))
-def test_condition(mesh: RetryLab, service: str, answer: Answer, seen: int) -> None:
+def test_condition(mesh: ServicesLab, service: str, answer: Answer, seen: int) -> None:
     assert tries(mesh, service, answer) == seen
 
 
 @pytest.mark.parametrize(("service", "retried"), [(name, row[1]) for name, row in CONDITIONS_OF_CONNECTIONS.items()])
-def test_condition_about_connections(mesh: RetryLab, service: str, retried: bool) -> None:
+def test_condition_about_connections(mesh: ServicesLab, service: str, retried: bool) -> None:
     tried = {
         name: mesh.web.stat(f"cluster.{service}.{name}") for name in ("upstream_rq_retry", "upstream_cx_connect_fail")
     }
@@ -210,19 +210,19 @@ def test_condition_about_connections(mesh: RetryLab, service: str, retried: bool
 
 
 @pytest.mark.parametrize(("service", "fields"), [(name, row[1]) for name, row in UNPROVOKED.items()])
-def test_condition_that_cannot_be_provoked(mesh: RetryLab, service: str, fields: Conf) -> None:
+def test_condition_that_cannot_be_provoked(mesh: ServicesLab, service: str, fields: Conf) -> None:
     policy = mesh.retry_policy(service)
     assert {name: policy.get(name) for name in fields} == fields
 
 
-def test_envoys_own_check_of_all_of_it(mesh: RetryLab, tmp_path: Path) -> None:
+def test_envoys_own_check_of_all_of_it(mesh: ServicesLab, tmp_path: Path) -> None:
     flat = tmp_path / "web.json"
     flat.write_text(json.dumps(release.flatten(mesh.releases["web"])))
     answer = validate(flat)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_a_retry_that_succeeds_is_all_that_the_client_sees(mesh: RetryLab) -> None:
+def test_a_retry_that_succeeds_is_all_that_the_client_sees(mesh: ServicesLab) -> None:
     app = mesh.app("5xx")
     left = iter(statuses(500, 503))
     app.reply = lambda _request: next(left, Answer(200))
@@ -236,7 +236,7 @@ def test_a_retry_that_succeeds_is_all_that_the_client_sees(mesh: RetryLab) -> No
 
 
 @pytest.mark.parametrize(("service", "method", "seen"), rows(METHODS))
-def test_method(mesh: RetryLab, service: str, method: str, seen: int) -> None:
+def test_method(mesh: ServicesLab, service: str, method: str, seen: int) -> None:
     assert tries(mesh, service, Answer(503), method) == seen
 
 
@@ -245,29 +245,29 @@ def headers(kind: str | None) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("match", "kind", "seen"), rows(MATCHES))
-def test_request_header(mesh: RetryLab, match: str, kind: str | None, seen: int) -> None:
+def test_request_header(mesh: ServicesLab, match: str, kind: str | None, seen: int) -> None:
     assert tries(mesh, f"request-{match}", Answer(503), headers=headers(kind)) == seen
 
 
 @pytest.mark.parametrize(("match", "kind", "seen"), rows(MATCHES))
-def test_response_header(mesh: RetryLab, match: str, kind: str | None, seen: int) -> None:
+def test_response_header(mesh: ServicesLab, match: str, kind: str | None, seen: int) -> None:
     assert tries(mesh, f"response-{match}", Answer(200, headers(kind))) == seen
 
 
 @pytest.mark.parametrize(("name", "seen"), [(name, row[1]) for name, row in COUNTS.items()])
-def test_count(mesh: RetryLab, name: str, seen: int) -> None:
+def test_count(mesh: ServicesLab, name: str, seen: int) -> None:
     assert tries(mesh, f"count-{name}", Answer(503)) == seen
 
 
 # ------------------------------------------------------------------------------------------- other services, clients
 
 
-def test_http2_service(mesh: RetryLab) -> None:
+def test_http2_service(mesh: ServicesLab) -> None:
     assert tries(mesh, "http2", Answer(503)) == 1 + RETRIES
     assert tries(mesh, "http2", Answer(500)) == 1
 
 
-def test_delegated_gateway(mesh: RetryLab) -> None:
+def test_delegated_gateway(mesh: ServicesLab) -> None:
     assert tries(mesh, "by-gateways", Answer(503), client=mesh.sidecars["edge"]) == 1 + RETRIES
     assert tries(mesh, "by-gateways", Answer(503)) == 1
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from lab import clients
-from lab.retries import RetryLab
+from lab.services import ServicesLab
 from lab.tcp_apps import TcpApp
 
 ATTEMPTS = 6
@@ -27,8 +27,8 @@ HALF: dict[str, int] = {"half-once": 1, "half-twice": 2}
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[RetryLab]:
-    with RetryLab() as lab:
+def mesh() -> Iterator[ServicesLab]:
+    with ServicesLab() as lab:
         for service, (protocol, attempts, _made) in REFUSED.items():
             lab.stand_in(TcpApp(), service, protocol)
             if attempts is not None:
@@ -43,7 +43,7 @@ def mesh() -> Iterator[RetryLab]:
         yield lab
 
 
-def answer(mesh: RetryLab, service: str) -> bytes:
+def answer(mesh: ServicesLab, service: str) -> bytes:
     """What comes back of a message; nothing where Envoy has given up."""
     try:
         return clients.send(mesh.web.outbound(service), b"message")
@@ -52,7 +52,7 @@ def answer(mesh: RetryLab, service: str) -> bytes:
 
 
 @pytest.mark.parametrize(("service", "made"), [(service, row[2]) for service, row in REFUSED.items()])
-def test_attempts_on_a_port_that_refuses(mesh: RetryLab, service: str, made: int) -> None:
+def test_attempts_on_a_port_that_refuses(mesh: ServicesLab, service: str, made: int) -> None:
     assert answer(mesh, service) == b""
     stats = mesh.web.envoy.admin.stats(f"cluster.{service}.upstream_cx")
     assert stats[f"cluster.{service}.upstream_cx_connect_fail"] == made
@@ -60,5 +60,5 @@ def test_attempts_on_a_port_that_refuses(mesh: RetryLab, service: str, made: int
 
 
 @pytest.mark.parametrize(("service", "answers"), [("half-once", {b"", b"message"}), ("half-twice", {b"message"})])
-def test_the_next_attempt_goes_to_the_next_instance(mesh: RetryLab, service: str, answers: set[bytes]) -> None:
+def test_the_next_attempt_goes_to_the_next_instance(mesh: ServicesLab, service: str, answers: set[bytes]) -> None:
     assert {answer(mesh, service) for _attempt in range(ATTEMPTS)} == answers

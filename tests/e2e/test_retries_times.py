@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from lab.http_apps import Answer, HttpApp, Request
-from lab.retries import RetryLab
+from lab.services import ServicesLab
 
 # What a busy machine may add to a pause, or to all pauses of a request.
 SLACK = 1.5
@@ -43,8 +43,8 @@ SERVICES: dict[str, Conf] = {
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[RetryLab]:
-    with RetryLab() as lab:
+def mesh() -> Iterator[ServicesLab]:
+    with ServicesLab() as lab:
         for service, conf in SERVICES.items():
             lab.add(service, HttpApp())
             lab.retry(service, http=conf)
@@ -55,7 +55,7 @@ def mesh() -> Iterator[RetryLab]:
         yield lab
 
 
-def arrivals(mesh: RetryLab, service: str, *answers: Answer) -> list[float]:
+def arrivals(mesh: ServicesLab, service: str, *answers: Answer) -> list[float]:
     """When the tries of one request reach the application, which answers them like this, and from then on with 200."""
     app = mesh.app(service)
     left = iter(answers)
@@ -65,7 +65,7 @@ def arrivals(mesh: RetryLab, service: str, *answers: Answer) -> list[float]:
     return [request.time for request in app.taken[before:]]
 
 
-def pauses(mesh: RetryLab, service: str) -> list[float]:
+def pauses(mesh: ServicesLab, service: str) -> list[float]:
     """How long Envoy waits before each of its retries of a request that fails until the last one."""
     retries = SERVICES[service]["numRetries"]
     times = arrivals(mesh, service, *[Answer(503)] * retries)
@@ -76,7 +76,7 @@ def pauses(mesh: RetryLab, service: str) -> list[float]:
 # -------------------------------------------------------------------------------------------------- time of a try
 
 
-def test_a_try_ends_with_its_timeout(mesh: RetryLab) -> None:
+def test_a_try_ends_with_its_timeout(mesh: ServicesLab) -> None:
     app, over = mesh.app("tries"), threading.Event()
     before = len(app.taken)
 
@@ -93,7 +93,7 @@ def test_a_try_ends_with_its_timeout(mesh: RetryLab) -> None:
     assert TRY - TICK < second.time - start < TRY + SLACK
 
 
-def test_the_timeout_of_the_last_try_is_that_of_the_request(mesh: RetryLab) -> None:
+def test_the_timeout_of_the_last_try_is_that_of_the_request(mesh: ServicesLab) -> None:
     app, over = mesh.app("tries"), threading.Event()
     before = len(app.taken)
     app.reply = lambda _request: Answer(200 if over.wait(30) else 500)
@@ -102,7 +102,7 @@ def test_the_timeout_of_the_last_try_is_that_of_the_request(mesh: RetryLab) -> N
     assert len(app.taken) - before == 2
 
 
-def test_a_timeout_of_zero_is_none(mesh: RetryLab) -> None:
+def test_a_timeout_of_zero_is_none(mesh: ServicesLab) -> None:
     app = mesh.app("endless")
 
     def slow(_request: Request) -> Answer:
@@ -115,26 +115,26 @@ def test_a_timeout_of_zero_is_none(mesh: RetryLab) -> None:
 
 
 @pytest.mark.parametrize(("service", "timeout"), [("first", "15s"), ("endless", "0s")])
-def test_timeout_that_envoy_gets(mesh: RetryLab, service: str, timeout: str) -> None:
+def test_timeout_that_envoy_gets(mesh: ServicesLab, service: str, timeout: str) -> None:
     assert mesh.retry_policy(service)["perTryTimeout"] == timeout
 
 
 # ------------------------------------------------------------------------------------------------------- back-off
 
 
-def test_the_first_pause_is_up_to_the_base_interval(mesh: RetryLab) -> None:
+def test_the_first_pause_is_up_to_the_base_interval(mesh: ServicesLab) -> None:
     firsts = [pauses(mesh, "first")[0] for _request in range(10)]
     assert max(firsts) < BASE + SLACK
     # By default they would be a quarter of a second together at most. One time in 10! chance makes less of these.
     assert sum(firsts) > BASE
 
 
-def test_pauses_grow_up_to_the_maximum_interval(mesh: RetryLab) -> None:
+def test_pauses_grow_up_to_the_maximum_interval(mesh: ServicesLab) -> None:
     # Without the maximum eight of the ten would be up to 2 s.
     assert sum(pauses(mesh, "capped")) < 10 * 0.2 + SLACK
 
 
-def test_pauses_grow_up_to_ten_times_the_base_interval(mesh: RetryLab) -> None:
+def test_pauses_grow_up_to_ten_times_the_base_interval(mesh: ServicesLab) -> None:
     found = pauses(mesh, "uncapped")
     # Nine pauses are up to 0.2 s; one time in 5**9 chance leaves all of them below a fifth of it.
     assert max(found) > 0.04
@@ -142,7 +142,7 @@ def test_pauses_grow_up_to_ten_times_the_base_interval(mesh: RetryLab) -> None:
     assert sum(found) < 12 * 0.2 + SLACK
 
 
-def test_a_maximum_alone_goes_with_the_default_base_interval(mesh: RetryLab) -> None:
+def test_a_maximum_alone_goes_with_the_default_base_interval(mesh: ServicesLab) -> None:
     # By default nearly all pauses would be up to 0.25 s.
     assert sum(pauses(mesh, "no-base")) < 40 * 0.04 + SLACK
 
@@ -150,13 +150,13 @@ def test_a_maximum_alone_goes_with_the_default_base_interval(mesh: RetryLab) -> 
 # --------------------------------------------------------------------------------- when the response says when
 
 
-def test_seconds_of_the_response_are_waited(mesh: RetryLab) -> None:
+def test_seconds_of_the_response_are_waited(mesh: ServicesLab) -> None:
     first, second = arrivals(mesh, "limited", Answer(503, {"retry-after": "1"}))
     # Envoy adds up to a half, so that not everybody comes back at once.
     assert 1 - TICK < second - first < 1.5 + SLACK
 
 
-def test_time_of_the_response_is_waited_for(mesh: RetryLab) -> None:
+def test_time_of_the_response_is_waited_for(mesh: ServicesLab) -> None:
     when = int(time.time()) + 2
     # The first header that can be read counts.
     headers = {"retry-after": "soon", "x-ratelimit-reset": str(when)}
@@ -176,7 +176,7 @@ def test_time_of_the_response_is_waited_for(mesh: RetryLab) -> None:
     ids=["none", "no number", "above the default maximum", "in the past", "above the maximum"],
 )
 def test_back_off_where_the_response_does_not_say_when(
-    mesh: RetryLab, service: str, headers: Mapping[str, str]
+    mesh: ServicesLab, service: str, headers: Mapping[str, str]
 ) -> None:
     first, second = arrivals(mesh, service, Answer(503, headers))
     assert second - first < SLACK

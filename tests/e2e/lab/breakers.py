@@ -15,11 +15,11 @@ from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import a
 from lab.clients import SECONDS, Address
 from lab.http_apps import Answer, Http2App, HttpApp, Request
 from lab.mesh import FILE, MESH, Resource
-from lab.retries import RetryLab
+from lab.services import ServicesLab
 from lab.tcp_apps import CHUNK
 
 
-class BreakerLab(RetryLab):
+class BreakerLab(ServicesLab):
     """Policies are called after the service that they are about, with a number."""
 
     def limit(self, service: str, **limits: int) -> None:

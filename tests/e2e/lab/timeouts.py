@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from lab.clients import Address
 from lab.mesh import MESH, Resource, Sidecar
-from lab.retries import SERVICE, RetryLab
+from lab.services import SERVICE, ServicesLab
 
 TO, FROM = "to", "from"
 
 
-class TimeoutLab(RetryLab):
+class TimeoutLab(ServicesLab):
     """The mesh goes without the initial policies of the kinds in `skipped`."""
 
     def __init__(self, skipped: Sequence[str] = ("*",)) -> None:

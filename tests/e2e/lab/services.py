@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mesh with many services, each with its own retries, that two Envoys serve: one for the client, one for them all."""
+"""A mesh with many services, each with policies of its own, and two Envoys: the client's, and one for them all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.mesh import Lab, Resource, Server, Sidecar
 SERVICE = "kuma.io/service"
 
 
-class RetryLab(Lab):
+class ServicesLab(Lab):
     """Services on one host, or on stand-ins, and the client `web` of all of them, which `start` adds.
 
     An Envoy takes an inotify instance for each file that it watches, of which a user may have but 128 on many machines;
