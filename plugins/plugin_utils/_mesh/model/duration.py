@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 _UNITS = {
@@ -39,17 +39,9 @@ class Duration(NamedTuple):
             raise ValueError(text)
         return cls(-total if text.startswith("-") else total)
 
-    @cache  # noqa: B019 -- a mesh has few different durations, and each stands in many resources
     def proto(self) -> str:
         """Seconds with as many digits as proto3 JSON prints: none, three, six or nine."""
-        seconds, fraction = divmod(abs(self.nanoseconds), 1_000_000_000)
-        sign = "-" if self.nanoseconds < 0 else ""
-        if not fraction:
-            return f"{sign}{seconds}s"
-        digits = f"{fraction:09d}"
-        while digits.endswith("000"):
-            digits = digits[:-3]
-        return f"{sign}{seconds}.{digits}s"
+        return _proto(self.nanoseconds)
 
     def __str__(self) -> str:
         """Go's notation, normalised: `90s` is `1m30s`."""
@@ -66,6 +58,19 @@ class Duration(NamedTuple):
         text = f"{hours}h" if hours else ""
         text += f"{minutes}m" if minutes or hours else ""
         return f"{sign}{text}{_plain(Decimal(rest) / _UNITS['s'])}s"
+
+
+# A mesh has few different durations, and each stands in many resources.
+@lru_cache(maxsize=1024)
+def _proto(nanoseconds: int) -> str:
+    seconds, fraction = divmod(abs(nanoseconds), 1_000_000_000)
+    sign = "-" if nanoseconds < 0 else ""
+    if not fraction:
+        return f"{sign}{seconds}s"
+    digits = f"{fraction:09d}"
+    while digits.endswith("000"):
+        digits = digits[:-3]
+    return f"{sign}{seconds}.{digits}s"
 
 
 def _plain(number: Decimal) -> str:
