@@ -48,6 +48,7 @@ format: $(VENV)/test.stamp ## rewrite the Python files in the project's form
 	ruff check --fix .
 	ruff format .
 
+sanity: export HYPOTHESIS_PROFILE :=
 sanity: $(VENV)/test.stamp ## ansible-test: all its sanity tests, and the unit tests the way it runs them
 	python tests/ansible_test.py sanity
 	python tests/ansible_test.py units
