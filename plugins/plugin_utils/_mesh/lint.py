@@ -225,14 +225,15 @@ def _inbound_uses(compiler: Compiler) -> Iterator[_Use]:
     told: set[tuple[object, ...]] = set()
     for dataplane in compiler.index.dataplanes.values():
         for inbound, found in compiler.inbounds(dataplane):
-            situation = compiler.inbound_situation(inbound, found)
-            key = (*(merged for _rules, merged in found), inbound.protocol, inbound.port == inbound.workload_port)
+            # Not by what they merge to: what loses everywhere is looked at as well.
+            layers = tuple([tuple(rules.inbound_layers(inbound)) for rules, _merged in found])
+            key = (layers, inbound.protocol, inbound.port == inbound.workload_port)
             if key not in told:
                 told.add(key)
-                for rules, merged in found:
+                situation = compiler.inbound_situation(inbound, found)
+                for (rules, merged), those in zip(found, layers, strict=True):
                     if merged.leaves:
-                        layers = tuple(rules.inbound_layers(inbound))
-                        yield _Use(rules.kind, merged, layers, inbound.service, situation)
+                        yield _Use(rules.kind, merged, those, inbound.service, situation)
 
 
 def _also_changed(compiler: Compiler) -> Iterator[Finding]:

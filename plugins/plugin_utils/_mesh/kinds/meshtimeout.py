@@ -62,9 +62,8 @@ def _on_listener(resource: dict[str, Any], conf: MeshTimeoutConf | None, _protoc
     if conf is None:
         return
     for action in listener.route_actions(resource):
-        stream_idle = _http(conf).stream_idle_timeout
         action["timeout"] = _or(_http(conf).request_timeout, _REQUEST)
-        action["idleTimeout"] = _or(stream_idle, _STREAM_IDLE)
+        action["idleTimeout"] = _or(_http(conf).stream_idle_timeout, _STREAM_IDLE)
     for proxy in listener.filters_of(resource, listener.TCP_PROXY):
         proxy["idleTimeout"] = _or(conf.idle_timeout, _IDLE)
 

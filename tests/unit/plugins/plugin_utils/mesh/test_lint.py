@@ -822,3 +822,40 @@ def test_the_demo_has_no_findings() -> None:
 
     assert universe.dataplanes
     assert universe.findings == ()
+
+
+def timeouts(name: str, top: str) -> str:
+    return f"""\
+type: MeshTimeout
+mesh: default
+name: {name}
+spec:
+  targetRef: {top}
+  from:
+  - targetRef: {{kind: Mesh}}
+    default: {{http: {{requestTimeout: 1s}}}}
+"""
+
+
+def offering(name: str, service: str, protocol: str, version: str) -> str:
+    tags = f"{{kuma.io/service: {service}, kuma.io/protocol: {protocol}, version: {version}}}"
+    return f"""\
+type: Dataplane
+mesh: default
+name: {name}
+networking:
+  address: 192.0.2.1
+  inbound:
+  - {{port: 80, servicePort: 8080, serviceAddress: 127.0.0.1, tags: {tags}}}
+"""
+
+
+def test_what_always_loses_where_it_fits_is_not_unused(load_files: Callable[..., api.Universe]) -> None:
+    """`low` means nothing to db, and on api-2 another policy wins; but there its section is the right one."""
+    low = timeouts("low", "{kind: MeshSubset, tags: {version: v2}}")
+    high = timeouts("high", "{kind: MeshService, name: api}")
+    db, loses = offering("db-1", "db", "tcp", "v2"), offering("api-2", "api", "http", "v2")
+    text = "---\n".join([low, high, db, offering("api-1", "api", "http", "v1")])
+
+    assert [one.code for one in load_files({"mesh.yaml": text}).findings] == ["MESH054"]
+    assert load_files({"mesh.yaml": f"{text}---\n{loses}"}).findings == ()
