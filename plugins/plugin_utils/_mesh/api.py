@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from . import check, hints, index, initial, lint, source
+from . import check, hints, index, initial, lint, source, vips
 from .decode import decode
-from .envoy import cluster, listener, tokens
+from .envoy import cluster, listener, tokens, type_urls
 from .explain import as_data, destination_as_data, inbounds_as_data
 from .explain import text as explanation_text
 from .findings import Finding, Severity, did_you_mean
 from .kinds import POLICY_KINDS
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
+from .model.virtual_ips import DEFAULT_CIDR, virtual_network
 from .proxy import Compiler, Target
 from .release import Release, Serialiser
 from .routes import Destination
@@ -39,8 +40,10 @@ __all__ = [
     "health_checks",
     "load",
     "matched_policies",
+    "passthrough",
     "retry_policy",
     "timeouts",
+    "virtual_ips",
 ]
 
 
@@ -132,9 +135,9 @@ def load(
         findings += check.meshes(resources)
         for mesh, one in indexes.items():
             compiled[mesh] = _Compiled(Compiler(one))
-            findings += [*check.dataplanes(one), *lint.protocols(one), *lint.targets(one)]
+            findings += [*check.dataplanes(one), *vips.check(one), *lint.protocols(one), *lint.targets(one)]
             findings += lint.policies(compiled[mesh].compiler)
-    findings += lint.meshes(resources.meshes)
+    findings += lint.meshes(resources.meshes, resources.dataplanes)
     findings += lint.workloads(resources.dataplanes)
     findings += lint.kafka(resources.dataplanes)
     return Universe(tuple(sorted(findings, key=lambda one: one.sort_key)), indexes, compiled)
@@ -242,6 +245,27 @@ def circuit_breakers(
     return {key: resource[key] for key in ("circuitBreakers", "outlierDetection") if key in resource}
 
 
+def passthrough(universe: Universe, dataplane: DataplaneId, target: Target = DEFAULT_TARGET) -> dict[str, Any]:
+    """What becomes of a dataplane's redirected traffic that is not of the mesh.
+
+    `{"transparent": …, "passthrough": …, "listeners": […], "clusters": […], "connectTimeout": …, "idleTimeout": …}`:
+    whether traffic is redirected, whether outbound traffic may leave the mesh, the names of what handles it in Envoy,
+    and its timeouts, before any MeshProxyPatch. Without redirection there is only the first, which is false.
+    """
+    compiler = universe.compiled(dataplane.mesh).compiler
+    fragments = [key.fragment() for key in compiler.passthrough(universe.dataplane(dataplane), target)]
+    if not fragments:
+        return {"transparent": False}
+    return {
+        "transparent": True,
+        "passthrough": compiler.index.passthrough,
+        "listeners": sorted(one.name for one in fragments if one.type_url == type_urls.LISTENER),
+        "clusters": sorted(one.name for one in fragments if one.type_url == type_urls.CLUSTER),
+        "connectTimeout": cluster.PASSTHROUGH_CONNECT_TIMEOUT,
+        "idleTimeout": listener.TCP_IDLE_TIMEOUT,
+    }
+
+
 def _towards(
     universe: Universe, dataplane: DataplaneId, service: str, tags: Mapping[str, str] | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -249,12 +273,10 @@ def _towards(
     compiler = universe.compiled(dataplane.mesh).compiler
     wanted = _destination_tags(service, tags)
     goal, offered = compiler.destination(wanted), compiler.index.service(service)
-    effects = compiler.effects(compiler.select(universe.dataplane(dataplane)), service)
     anywhere = Outbound("127.0.0.1", 1, wanted, ())
-    return (
-        compiler.outbound_cluster(goal, offered, effects).fragment.resource(),
-        compiler.outbound_listener(anywhere, offered, goal, effects, DEFAULT_TARGET).fragment.resource(),
-    )
+    applied = compiler.applied(compiler.select(universe.dataplane(dataplane)), offered)
+    found = compiler.outbound(anywhere, True, offered, goal, applied, DEFAULT_TARGET)
+    return found.cluster.fragment.resource(), found.listener.fragment.resource()
 
 
 def _destination_tags(service: str, tags: Mapping[str, str] | None) -> dict[str, str]:
@@ -296,7 +318,7 @@ def explain(
     compiler = universe.compiled(dataplane.mesh).compiler
     resource = universe.dataplane(dataplane)
     outbounds: dict[Destination, list[Outbound]] = {}
-    for outbound in resource.outbounds:
+    for outbound in compiler.index.outbounds(resource):
         outbounds.setdefault(compiler.destination(outbound.tags), []).append(outbound)
     if service is not None:
         wanted = None if tags is None else compiler.destination(_destination_tags(service, tags))
@@ -315,3 +337,29 @@ def explain(
             destination_as_data(compiler, resource, goal, those, target) for goal, those in outbounds.items()
         ],
     }
+
+
+def virtual_ips(
+    universe: Universe, mesh: str | None = None, cidr: str | None = None, forget: bool = False
+) -> vips.Assignment:
+    """Who is to have which virtual IP in a mesh, which may be left out where there is only one.
+
+    Without `cidr` the range stays what it is. MeshError for a mesh that is not there, and for a range that is of no use
+    or too small. Errors of the mesh are no reason: a missing or shared address is one of them.
+    """
+    if mesh is None and len(universe.indexes) > 1:
+        raise MeshError(f"there are several meshes, one has to be named: {', '.join(universe.indexes)}")
+    if mesh is None:
+        mesh = next(iter(universe.indexes), "default")
+    found = universe.indexes.get(mesh)
+    if found is None:
+        raise MeshError(f"there is no mesh '{mesh}'{did_you_mean(mesh, universe.indexes)}")
+    table = found.virtual_ips
+    offered = {service for dataplane in found.dataplanes.values() for service in dataplane.offered_services}
+    try:
+        network = virtual_network(cidr) if cidr is not None else DEFAULT_CIDR if table is None else table.cidr
+        return vips.assign(mesh, network, offered, {} if table is None else table.services, forget)
+    except ValueError as error:
+        raise MeshError(f"cidr {error}") from error
+    except vips.RangeExhaustedError as error:
+        raise MeshError(str(error)) from error

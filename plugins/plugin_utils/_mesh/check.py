@@ -10,7 +10,6 @@ from .decode import Resources
 from .findings import Code, Finding, Path, Severity, code, did_you_mean, format_path
 from .index import Index
 from .model.dataplane import Dataplane, Inbound, Outbound
-from .model.policies import Policy
 from .source import Document
 
 DUPLICATE = code(
@@ -41,6 +40,20 @@ LOOP = code(
     "Say where the application listens: `serviceAddress: 127.0.0.1`, or a `servicePort` that differs from `port`.",
 )
 
+NO_VIRTUAL_IP = code(
+    "MESH245",
+    Severity.ERROR,
+    "a service has no virtual IP, and redirected traffic is to reach it",
+    "Run the playbook meshsmith.universal.vips, and put the file that it writes under version control.",
+)
+ONE_WAY = code(
+    "MESH246",
+    Severity.WARNING,
+    "traffic is redirected in one direction only",
+    "Set both redirectPortInbound and redirectPortOutbound; until then Envoy would have to listen at the virtual IPs, "
+    "which no host has.",
+)
+
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 -- compared with, never bound
 
 
@@ -51,23 +64,27 @@ def duplicates(resources: Resources) -> Iterator[Finding]:
     named += [("Dataplane", one.mesh, one.name, one.document) for one in resources.dataplanes]
     named += [(policy.kind, policy.mesh, policy.name, policy.document) for policy in resources.policies]
     named += [("Service", one.namespace, one.name, one.document) for one in resources.services]
+    named += [("VirtualIPs", one.mesh, "", one.document) for one in resources.virtual_ips]
     for kind, mesh, name, document in sorted(named, key=lambda one: (one[3].file, one[3].index)):
         first = seen.setdefault((kind, mesh, name), document)
         if first is not document:
-            where = first.finding(DUPLICATE, ("name",), "", kind, name).source
-            yield document.finding(DUPLICATE, ("name",), f"this {kind} is also in {where}", kind, name)
+            path = ("name",) if name else ("mesh",)
+            where = first.finding(DUPLICATE, path, "", kind, name).source
+            yield document.finding(DUPLICATE, path, f"this {kind} is also in {where}", kind, name)
 
 
 def meshes(resources: Resources) -> Iterator[Finding]:
-    """Dataplanes and policies of a mesh that no document describes."""
+    """Resources of a mesh that no document describes."""
     described = {"default", *(mesh.name for mesh in resources.meshes)}
-    members: list[Dataplane | Policy] = [*resources.dataplanes, *resources.policies]
-    for member in members:
-        if member.mesh not in described:
-            kind = member.kind if isinstance(member, Policy) else "Dataplane"
-            hint = did_you_mean(member.mesh, described)
-            message = f"there is no Mesh '{member.mesh}'{hint}"
-            yield member.document.finding(NO_MESH, ("mesh",), message, kind, member.name)
+    members: list[tuple[str, str, str, Document]] = [
+        *(("Dataplane", one.mesh, one.name, one.document) for one in resources.dataplanes),
+        *((policy.kind, policy.mesh, policy.name, policy.document) for policy in resources.policies),
+        *(("VirtualIPs", one.mesh, "", one.document) for one in resources.virtual_ips),
+    ]
+    for kind, mesh, name, document in members:
+        if mesh not in described:
+            message = f"there is no Mesh '{mesh}'{did_you_mean(mesh, described)}"
+            yield document.finding(NO_MESH, ("mesh",), message, kind, name)
 
 
 def dataplanes(index: Index) -> Iterator[Finding]:
@@ -78,7 +95,36 @@ def dataplanes(index: Index) -> Iterator[Finding]:
                 hint = did_you_mean(outbound.service, index.services)
                 message = f"nobody offers the service '{outbound.service}'{hint}"
                 yield _of(dataplane, NOBODY_OFFERS, (*outbound.path, "tags", "kuma.io/service"), message)
+        yield from _redirection(index, dataplane)
         yield from _ports(dataplane)
+    yield from _virtual_ips(index)
+
+
+def _redirection(index: Index, dataplane: Dataplane) -> Iterator[Finding]:
+    ports = dataplane.transparent_proxying
+    if ports is None:
+        return
+    for position, service in enumerate(ports.reachable_services or ()):
+        if service not in index.services:
+            message = f"nobody offers the service '{service}'{did_you_mean(service, index.services)}"
+            yield _of(dataplane, NOBODY_OFFERS, (*ports.path, "reachableServices", position), message)
+    if bool(ports.redirect_port_inbound) is not bool(ports.redirect_port_outbound):
+        missing = "redirectPortInbound" if ports.redirect_port_outbound else "redirectPortOutbound"
+        yield _of(dataplane, ONE_WAY, ports.path, f"has no {missing}, so traffic is redirected in one direction only")
+
+
+def _virtual_ips(index: Index) -> Iterator[Finding]:
+    """Services without a virtual IP, once each, at the first dataplane whose redirected traffic may reach them."""
+    missing = {service for dataplane in index.dataplanes.values() for service in dataplane.offered_services}
+    missing -= index.virtual_outbounds.keys()
+    for dataplane in index.dataplanes.values():
+        ports = dataplane.transparent_proxying
+        if ports is not None:
+            for service in sorted(
+                missing if ports.reachable_services is None else missing & {*ports.reachable_services}
+            ):
+                yield _of(dataplane, NO_VIRTUAL_IP, ports.path, f"the service '{service}' has no virtual IP")
+                missing.discard(service)
 
 
 def _ports(dataplane: Dataplane) -> Iterator[Finding]:
@@ -93,6 +139,9 @@ def _ports(dataplane: Dataplane) -> Iterator[Finding]:
                 yield _of(dataplane, PORT_TAKEN, (*listening.path, "port"), message)
                 break
         by_port[listening.port].append(listening)
+    if dataplane.redirected:
+        # Listeners have no sockets of their own then, and may well be where an application listens.
+        return
     for inbound in inbounds:
         for listening in by_port.get(inbound.workload_port, ()):
             if not _overlap(listening.address, inbound.workload_address):

@@ -16,10 +16,10 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from .envoy import files, names, type_urls
+from .envoy import names, type_urls
 from .findings import Path, format_path
 from .fragments import Fragment
-from .kinds.policy_kind import PolicyKind, Situation
+from .kinds.policy_kind import PolicyKind, Situation, Statement
 from .merge import SECTION, Layer, Merged, leaves
 from .model import StringMap, field_name
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
@@ -120,27 +120,23 @@ def _why(loser: Layer, winner: Layer) -> str:
 
 _Change = Callable[[object], object]
 
+_SORTS = {type_urls.CLUSTER: "cluster", type_urls.LISTENER: "listener"}
+
 
 class _Resources:
     """The resources of one destination or inbound, built of other configurations than the merged ones."""
 
     def __init__(self, fragments: Iterable[Fragment]) -> None:
-        # The keys of clusters and listeners, each with its `confs`.
-        self._keys: list[Any] = [fragment.key for fragment in fragments]
+        self._fragments = list(fragments)
         self._built = list(self._build(lambda _kind, conf: conf))
 
     def _build(self, change: Callable[[PolicyKind, Any], Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-        for key in self._keys:
-            confs = tuple((kind, change(kind, conf)) for kind, conf in key.confs)
-            fragment = key._replace(confs=confs).fragment()
-            if fragment.type_url == type_urls.CLUSTER:
-                yield f"cluster {fragment.name}", fragment.resource()
-            else:
-                listener, routes = files.split_listener(fragment.resource(), lambda name: name)
-                yield f"listener {listener['name']}", listener
-                yield from (
-                    (f"route {route['name']} of listener {listener['name']}", route) for route in routes.values()
-                )
+        for fragment in self._fragments:
+            resource = fragment.build(_with_changed(fragment.key, change))
+            yield f"{_SORTS[fragment.type_url]} {fragment.name}", resource
+            if fragment.route is not None:
+                route = _with_changed(fragment.route, change).resource()
+                yield f"route {route['name']} of listener {fragment.name}", route
 
     def touched(self, kind: PolicyKind, path: str) -> list[dict[str, str]]:
         """The fields of Envoy that depend on a field of a kind's configuration."""
@@ -152,6 +148,11 @@ class _Resources:
             if found:
                 break
         return [{"resource": resource, "field": field} for resource, field in found]
+
+
+def _with_changed(key: Any, change: Callable[[PolicyKind, Any], Any]) -> Any:
+    """The key of a cluster, a listener or a route configuration with other statements."""
+    return key._replace(statements=tuple([Statement(one.kind, change(one.kind, one.conf)) for one in key.statements]))
 
 
 def _other(value: object) -> object:
@@ -212,13 +213,10 @@ def destination_as_data(
     service = compiler.index.service(goal.service)
     selections = compiler.select(dataplane)
     situation = compiler.situation(goal, service, selections)
-    effects = compiler.effects(selections, service.name)
-    resources = _Resources(
-        [
-            compiler.outbound_cluster(goal, service, effects).fragment,
-            *(compiler.outbound_listener(one, service, goal, effects, target).fragment for one in outbounds),
-        ]
-    )
+    applied = compiler.applied(selections, service)
+    bind = not dataplane.redirected
+    found = [compiler.outbound(one, bind, service, goal, applied, target) for one in outbounds]
+    resources = _Resources([found[0].cluster.fragment, *(one.listener.fragment for one in found)])
     return {
         "service": goal.service,
         "tags": dict(goal.subset),

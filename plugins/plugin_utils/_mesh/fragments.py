@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .envoy import cluster, endpoint, listener, names, route, type_urls
-from .kinds.policy_kind import PolicyKind
+from .kinds.policy_kind import Effect, PolicyKind, Statement
 from .model.dataplane import Inbound
 from .protocol import Protocol
 from .versions import ZONE
@@ -22,23 +22,62 @@ from .versions import ZONE
 _INBOUND_IDLE = "7200s"
 _INBOUND_STREAM_IDLE = "3600s"
 
-# The merged configurations that have an effect on a fragment, in the order in which kinds apply.
-KindsConfs = tuple[tuple[PolicyKind, object], ...]
+# What kinds say that has an effect on a fragment, in the order in which kinds apply.
+Statements = tuple[Statement, ...]
+
+# What a resource is for (Kuma: the origin of a resource).
+Origin = Literal["inbound", "outbound", "transparent"]
+
+
+class RouteKey(NamedTuple):
+    """What a route configuration is made of."""
+
+    inbound: bool
+    service: str
+    cluster: str
+    protocol: Protocol
+    statements: Statements
+
+    @property
+    def name(self) -> str:
+        return route.inbound_name(self.service) if self.inbound else route.outbound_name(self.service)
+
+    def resource(self) -> dict[str, Any]:
+        """The route configuration in proto3 JSON, with tokens."""
+        if self.inbound:
+            resource = route.inbound(self.service, self.cluster)
+        else:
+            resource = route.outbound(self.service, self.cluster)
+        _apply(
+            self.statements,
+            lambda kind: (kind.inbound if self.inbound else kind.outbound).route,
+            resource,
+            self.protocol,
+        )
+        return resource
 
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """One Envoy resource. Compared by identity. `shared` says whether other dataplanes may have it as well."""
+    """One Envoy resource. Compared by identity. `shared` says whether other dataplanes may have it as well.
+
+    `build` makes it of `key`, but for the routes of a listener, which have a key of their own.
+    """
 
     type_url: str
     name: str
+    origin: Origin
     build: Callable[[Any], dict[str, Any]]
     key: object
+    route: RouteKey | None = None
     shared: bool = True
 
     def resource(self) -> dict[str, Any]:
-        """The resource in proto3 JSON, with tokens."""
-        return self.build(self.key)
+        """The resource in proto3 JSON, with tokens and inline routes."""
+        resource = self.build(self.key)
+        if self.route is not None:
+            listener.put_routes(resource, routeConfig=self.route.resource())
+        return resource
 
 
 class ClusterKey(NamedTuple):
@@ -46,10 +85,10 @@ class ClusterKey(NamedTuple):
 
     name: str
     protocol: Protocol
-    confs: KindsConfs
+    statements: Statements
 
     def fragment(self) -> Fragment:
-        return Fragment(type_urls.CLUSTER, self.name, _outbound_cluster, self)
+        return Fragment(type_urls.CLUSTER, self.name, "outbound", _outbound_cluster, self)
 
 
 class EndpointsKey(NamedTuple):
@@ -59,57 +98,104 @@ class EndpointsKey(NamedTuple):
     endpoints: tuple[endpoint.Endpoint, ...]
 
     def fragment(self) -> Fragment:
-        return Fragment(type_urls.CLUSTER_LOAD_ASSIGNMENT, self.cluster, _load_assignment, self)
+        return Fragment(type_urls.CLUSTER_LOAD_ASSIGNMENT, self.cluster, "outbound", _load_assignment, self)
 
 
 class OutboundKey(NamedTuple):
-    """What an outbound listener with its route is made of."""
+    """What an outbound listener is made of. With `bind` it has a socket of its own, else redirected traffic only."""
 
     address: str
     port: int
+    bind: bool
     tags: tuple[tuple[str, str], ...]
     service: str
     cluster: str
     protocol: Protocol
     kafka_filter: bool
-    confs: KindsConfs
+    statements: Statements
 
-    def fragment(self) -> Fragment:
+    def fragment(self, route: RouteKey | None) -> Fragment:
         name = names.outbound_listener(self.address, self.port)
-        return Fragment(type_urls.LISTENER, name, _outbound_listener, self)
+        return Fragment(type_urls.LISTENER, name, "outbound", _outbound_listener, self, route)
 
 
 class InboundKey(NamedTuple):
     """What the listener of an inbound is made of. No two dataplanes share it."""
 
     inbound: Inbound
+    bind: bool
     envoy_has_kafka: bool
-    confs: KindsConfs
+    statements: Statements
 
-    def fragment(self) -> Fragment:
+    def fragment(self, route: RouteKey | None) -> Fragment:
         name = names.inbound_listener(self.inbound.address, self.inbound.port)
-        return Fragment(type_urls.LISTENER, name, _inbound_listener, self, shared=False)
+        return Fragment(type_urls.LISTENER, name, "inbound", _inbound_listener, self, route, shared=False)
 
 
 class LocalClusterKey(NamedTuple):
     """What the cluster of the application behind an inbound is made of. No two dataplanes share it."""
 
     inbound: Inbound
-    confs: KindsConfs
+    exempt: bool
+    statements: Statements
 
     @property
     def name(self) -> str:
         return names.local_cluster(self.inbound.workload_port)
 
     def fragment(self) -> Fragment:
-        return Fragment(type_urls.CLUSTER, self.name, _inbound_cluster, self, shared=False)
+        return Fragment(type_urls.CLUSTER, self.name, "inbound", _inbound_cluster, self, shared=False)
+
+
+class OutboundPassthroughKey(NamedTuple):
+    """What the listener for all redirected traffic of applications is made of."""
+
+    family: names.Family
+    port: int
+    log: str | None
+
+    def fragment(self) -> Fragment:
+        name = names.passthrough("outbound", self.family)
+        return Fragment(type_urls.LISTENER, name, "transparent", lambda key: listener.outbound_passthrough(*key), self)
+
+
+class InboundPassthroughKey(NamedTuple):
+    """What the listener for all redirected traffic to a host is made of."""
+
+    family: names.Family
+    port: int
+
+    def fragment(self) -> Fragment:
+        name = names.passthrough("inbound", self.family)
+        return Fragment(type_urls.LISTENER, name, "transparent", lambda key: listener.inbound_passthrough(*key), self)
+
+
+class PassthroughClusterKey(NamedTuple):
+    """What the cluster for redirected traffic that is not of the mesh is made of."""
+
+    direction: Literal["inbound", "outbound"]
+    family: names.Family
+
+    def fragment(self) -> Fragment:
+        name = names.passthrough(self.direction, self.family)
+        return Fragment(type_urls.CLUSTER, name, "transparent", lambda key: cluster.passthrough(*key), self)
+
+
+Key = ClusterKey | EndpointsKey | OutboundPassthroughKey | InboundPassthroughKey | PassthroughClusterKey
+
+
+def _apply(
+    statements: Statements, effect_of: Callable[[PolicyKind], Effect | None], part: dict[str, Any], protocol: Protocol
+) -> None:
+    for statement in statements:
+        effect = effect_of(statement.kind)
+        if effect is not None:
+            effect(part, statement.conf, protocol)
 
 
 def _outbound_cluster(key: ClusterKey) -> dict[str, Any]:
     resource = cluster.outbound(key.name)
-    for kind, conf in key.confs:
-        if kind.outbound_cluster is not None:
-            kind.outbound_cluster(resource, conf, key.protocol)
+    _apply(key.statements, lambda kind: kind.outbound.cluster, resource, key.protocol)
     return resource
 
 
@@ -120,30 +206,24 @@ def _load_assignment(key: EndpointsKey) -> dict[str, Any]:
 def _outbound_listener(key: OutboundKey) -> dict[str, Any]:
     stat_prefix = names.stat(key.service)
     if key.protocol.is_http:
-        manager = listener.http_connection_manager(
-            stat_prefix, route.outbound(key.service, key.cluster), grpc=key.protocol is Protocol.GRPC
-        )
+        manager = listener.http_connection_manager(stat_prefix, grpc=key.protocol is Protocol.GRPC)
         manager["typedConfig"]["normalizePath"] = True
         filters = [manager]
     else:
         filters = [listener.tcp_proxy(stat_prefix, key.cluster)]
-        if key.kafka_filter:
-            filters.insert(0, listener.kafka_broker(stat_prefix))
-    resource = listener.outbound(key.address, key.port, dict(key.tags), filters)
-    for kind, conf in key.confs:
-        if kind.outbound_listener is not None:
-            kind.outbound_listener(resource, conf, key.protocol)
-    return resource
+    config = filters[0]["typedConfig"]
+    _apply(key.statements, lambda kind: kind.outbound.of_filter(key.protocol), config, key.protocol)
+    if key.kafka_filter:
+        filters.insert(0, listener.kafka_broker(stat_prefix))
+    return listener.outbound(key.address, key.port, key.bind, dict(key.tags), filters)
 
 
 def _inbound_cluster(key: LocalClusterKey) -> dict[str, Any]:
     inbound = key.inbound
     protocol = inbound.protocol
     http_version = None if not protocol.is_http else 1 if protocol is Protocol.HTTP else 2
-    resource = cluster.local(inbound.workload_address, inbound.workload_port, http_version)
-    for kind, conf in key.confs:
-        if kind.inbound_cluster is not None:
-            kind.inbound_cluster(resource, conf, protocol)
+    resource = cluster.local(inbound.workload_address, inbound.workload_port, http_version, key.exempt)
+    _apply(key.statements, lambda kind: kind.inbound.cluster, resource, protocol)
     return resource
 
 
@@ -153,9 +233,7 @@ def _inbound_listener(key: InboundKey) -> dict[str, Any]:
     local = names.local_cluster(inbound.workload_port)
     stat_prefix = names.stat(local)
     if protocol.is_http:
-        manager = listener.http_connection_manager(
-            stat_prefix, route.inbound(inbound.service, local), grpc=protocol is Protocol.GRPC
-        )
+        manager = listener.http_connection_manager(stat_prefix, grpc=protocol is Protocol.GRPC)
         manager["typedConfig"].update(
             commonHttpProtocolOptions={"idleTimeout": _INBOUND_IDLE},
             forwardClientCertDetails="SANITIZE_SET",
@@ -167,10 +245,7 @@ def _inbound_listener(key: InboundKey) -> dict[str, Any]:
         proxy = listener.tcp_proxy(stat_prefix, local)
         proxy["typedConfig"]["idleTimeout"] = _INBOUND_IDLE
         filters = [proxy]
-        if protocol is Protocol.KAFKA and key.envoy_has_kafka:
-            filters.insert(0, listener.kafka_broker(stat_prefix))
-    resource = listener.inbound(inbound.address, inbound.port, inbound.tags, filters)
-    for kind, conf in key.confs:
-        if kind.inbound_listener is not None:
-            kind.inbound_listener(resource, conf, protocol)
-    return resource
+    _apply(key.statements, lambda kind: kind.inbound.of_filter(protocol), filters[0]["typedConfig"], protocol)
+    if protocol is Protocol.KAFKA and key.envoy_has_kafka:
+        filters.insert(0, listener.kafka_broker(stat_prefix))
+    return listener.inbound(inbound.address, inbound.port, key.bind, inbound.tags, filters)

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 
 from .decode import Resources
 from .envoy.endpoint import Endpoint
-from .model.dataplane import SERVICE_TAG, Dataplane
+from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
+from .model.mesh import Mesh
 from .model.policies import Policy
+from .model.virtual_ips import VirtualIPs
 from .protocol import Protocol, combine
+
+# The port of every service at its virtual IP.
+VIRTUAL_PORT = 80
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,26 @@ class Index:
     dataplanes: Mapping[str, Dataplane]
     services: Mapping[str, Service]
     policies: Mapping[str, tuple[Policy, ...]]
+    virtual_ips: VirtualIPs | None
+    # By service, in the order of names: where redirected traffic to it goes. Dataplanes share them.
+    virtual_outbounds: Mapping[str, Outbound]
+    # Whether redirected traffic may leave the mesh.
+    passthrough: bool
+
+    def outbounds(self, dataplane: Dataplane) -> list[Outbound]:
+        """Where the application of a dataplane reaches services: virtual ones, then those that are written (Kuma 2.7,
+        `topology/dns.go`).
+        """
+        ports = dataplane.transparent_proxying
+        if ports is None:
+            return list(dataplane.outbounds)
+        virtual = [
+            outbound
+            for service, outbound in self.virtual_outbounds.items()
+            if ports.reachable_services is None or service in ports.reachable_services
+        ]
+        taken = {outbound.address for outbound in self.virtual_outbounds.values()}
+        return virtual + [outbound for outbound in dataplane.outbounds if outbound.address not in taken]
 
     def service(self, name: str) -> Service:
         """A service by name; one that nobody offers has no endpoints and no protocol."""
@@ -47,27 +72,50 @@ def build(resources: Resources) -> dict[str, Index]:
     names = {mesh.name for mesh in resources.meshes}
     names.update(dataplane.mesh for dataplane in resources.dataplanes)
     names.update(policy.mesh for policy in resources.policies)
+    names.update(one.mesh for one in resources.virtual_ips)
+    meshes = {mesh.name: mesh for mesh in resources.meshes}
+    addresses = {one.mesh: one for one in resources.virtual_ips}
     dataplanes: dict[str, list[Dataplane]] = {name: [] for name in names}
     policies: dict[str, list[Policy]] = {name: [] for name in names}
     for dataplane in resources.dataplanes:
         dataplanes[dataplane.mesh].append(dataplane)
     for policy in resources.policies:
         policies[policy.mesh].append(policy)
-    return {name: _index(name, dataplanes[name], policies[name]) for name in sorted(names)}
+    return {
+        name: _index(name, meshes.get(name), dataplanes[name], policies[name], addresses.get(name))
+        for name in sorted(names)
+    }
 
 
-def _index(mesh: str, dataplanes: list[Dataplane], policies: list[Policy]) -> Index:
+def _index(
+    name: str,
+    mesh: Mesh | None,
+    dataplanes: list[Dataplane],
+    policies: list[Policy],
+    addresses: VirtualIPs | None,
+) -> Index:
     dataplanes.sort(key=lambda dataplane: dataplane.name)
     by_kind: dict[str, list[Policy]] = {}
     for policy in policies:
         if not policy.shadow:
             by_kind.setdefault(policy.kind, []).append(policy)
     return Index(
-        mesh=mesh,
+        mesh=name,
         dataplanes={dataplane.name: dataplane for dataplane in dataplanes},
         services=_services(dataplanes),
         policies={kind: by_precedence(found) for kind, found in sorted(by_kind.items())},
+        virtual_ips=addresses,
+        virtual_outbounds={} if addresses is None else _virtual_outbounds(dataplanes, addresses),
+        passthrough=mesh is None or mesh.passthrough is not False,
     )
+
+
+def _virtual_outbounds(dataplanes: Iterable[Dataplane], addresses: VirtualIPs) -> dict[str, Outbound]:
+    offered = {service for dataplane in dataplanes for service in dataplane.offered_services}
+    return {
+        service: Outbound(addresses.services[service], VIRTUAL_PORT, {SERVICE_TAG: service}, ())
+        for service in sorted(offered & addresses.services.keys())
+    }
 
 
 def by_precedence(policies: Iterable[Policy]) -> tuple[Policy, ...]:

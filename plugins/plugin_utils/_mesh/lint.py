@@ -24,7 +24,7 @@ PASSTHROUGH = code(
     "MESH052",
     Severity.NOTICE,
     "`networking.outbound.passthrough` has no effect",
-    "It concerns redirected traffic, and transparent proxying is not supported yet: applications connect directly.",
+    "It concerns redirected traffic: give dataplanes `networking.transparentProxying`, or take it out.",
 )
 KAFKA = code(
     "MESH053",
@@ -79,24 +79,25 @@ SHADOWED = code(
 _MOST_NAMES = 5
 
 
-def meshes(found: Iterable[Mesh]) -> Iterator[Finding]:
+def meshes(found: Iterable[Mesh], dataplanes: Iterable[Dataplane]) -> Iterator[Finding]:
     """What a mesh says that has no effect, or not the one it seems to have."""
+    redirected = {one.mesh for one in dataplanes if one.transparent_proxying is not None}
     for mesh in found:
         for position, kind in enumerate(mesh.skip_creating_initial_policies):
             if kind != "*" and kind not in KNOWN_KINDS:
                 path: Path = ("skipCreatingInitialPolicies", position)
                 message = f"skips nothing: '{kind}' is no kind of policy{did_you_mean(kind, KNOWN_KINDS)}"
                 yield mesh.document.finding(NOT_SKIPPED, path, message, "Mesh", mesh.name)
-        if mesh.passthrough is not None:
+        if mesh.passthrough is not None and mesh.name not in redirected:
             path = ("networking", "outbound", "passthrough")
             message = "has no effect: no dataplane of the mesh has its traffic redirected"
             yield mesh.document.finding(PASSTHROUGH, path, message, "Mesh", mesh.name)
 
 
 def workloads(dataplanes: Iterable[Dataplane]) -> Iterator[Finding]:
-    """Inbounds whose application listens on another address than loopback."""
+    """Inbounds whose application listens on another address than loopback, and is not redirected to the proxy."""
     for dataplane in dataplanes:
-        for inbound in dataplane.inbounds:
+        for inbound in () if dataplane.redirected else dataplane.inbounds:
             if inbound.has_listener and not ipaddress.ip_address(inbound.workload_address).is_loopback:
                 where = f"{inbound.workload_address}:{inbound.workload_port}"
                 message = f"the application listens on {where}, where it can be reached past the proxy"
@@ -190,7 +191,9 @@ def policies(compiler: Compiler) -> Iterator[Finding]:
         selections = compiler.select(dataplane)
         for selection in selections:
             selected.update((selection.rules.kind.name, position) for position in selection.policies)
-        pairs.update({(selections, compiler.destination(outbound.tags)): None for outbound in dataplane.outbounds})
+        pairs.update(
+            {(selections, compiler.destination(outbound.tags)): None for outbound in index.outbounds(dataplane)}
+        )
     if index.dataplanes:
         for kind, found in index.policies.items():
             for position, policy in enumerate(found):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, cached_property
 from typing import Any, Final, get_args, get_type_hints
 
-from .kinds.policy_kind import PolicyKind
+from .kinds.policy_kind import PolicyKind, Statement
 from .match import Matcher
 from .model import field_name
 from .model.dataplane import SERVICE_TAG, Dataplane, Inbound
@@ -43,10 +43,14 @@ class Leaf:
 
 @dataclass(frozen=True, eq=False)
 class Merged:
-    """A merged configuration and, by path, its leaves. `conf` is None where a kind has an effect without one."""
+    """A merged configuration and, by path, its leaves."""
 
-    conf: Any
+    statement: Statement
     leaves: Mapping[str, Leaf]
+
+    @property
+    def conf(self) -> Any:
+        return self.statement.conf
 
     @cached_property
     def winners(self) -> tuple[Layer, ...]:
@@ -77,12 +81,12 @@ class Rules:
                 layers.append(self._add(policy, item))
             self._inbound.append([self._add(policy, item) for item in policy.from_])
         # What counts where policies that select a proxy say nothing, and on inbounds that none of them selects.
-        self._silent = Merged(None, {}) if kind.touches_all else None
-        self._bare = Merged(kind.conf(), {}) if kind.touches_all else None
+        self._silent = Merged(Statement(kind, None), {}) if kind.touches_all else None
+        self._bare = Merged(Statement(kind, kind.conf()), {}) if kind.touches_all else None
         self._selections: dict[tuple[tuple[int, ...], bool], Selection] = {}
         self._by_layers: dict[tuple[int, ...], Merged] = {}
         self._by_leaves: dict[tuple[Leaf | None, ...], Merged] = {}
-        self._confs: dict[tuple[object, ...], Any] = {}
+        self._statements: dict[tuple[object, ...], Statement] = {}
 
     def _add(self, policy: Policy, item: Item) -> int:
         layer = Layer(policy, item)
@@ -140,9 +144,11 @@ class Rules:
         if merged is None:
             by_path = {leaf.path: leaf for leaf in found if leaf is not None}
             values = tuple(None if leaf is None else leaf.value for leaf in found)
-            if values not in self._confs:
-                self._confs[values] = _builder(self.kind.conf)("", by_path)
-            merged = self._by_leaves[found] = Merged(self._confs[values], by_path)
+            statement = self._statements.get(values)
+            if statement is None:
+                statement = Statement(self.kind, _builder(self.kind.conf)("", by_path))
+                self._statements[values] = statement
+            merged = self._by_leaves[found] = Merged(statement, by_path)
         return merged
 
 

@@ -8,17 +8,30 @@ that are made of the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
 from .envoy import names, tokens, type_urls
 from .envoy.endpoint import Endpoint
-from .fragments import ClusterKey, EndpointsKey, Fragment, InboundKey, KindsConfs, LocalClusterKey, OutboundKey
+from .fragments import (
+    ClusterKey,
+    EndpointsKey,
+    Fragment,
+    InboundKey,
+    InboundPassthroughKey,
+    Key,
+    LocalClusterKey,
+    OutboundKey,
+    OutboundPassthroughKey,
+    PassthroughClusterKey,
+    RouteKey,
+    Statements,
+)
 from .index import Index, Service
 from .kinds import POLICY_KINDS
-from .kinds.policy_kind import Kinds, PolicyKind, Situation
+from .kinds.policy_kind import Kinds, Situation
 from .merge import Layer, Merged, Rules, Selection
 from .model.dataplane import SERVICE_TAG, Dataplane, Inbound, Outbound, Tags
 from .protocol import Protocol
@@ -27,17 +40,24 @@ from .routes import Destination, destination
 
 @dataclass(frozen=True)
 class Target:
-    """What compiling must know of a host: where files live on it, and whether its Envoy has the Kafka filter."""
+    """What compiling must know of a host.
+
+    Where files live on it, whether its Envoy has the Kafka filter, whether it has IPv6, and the file into which Envoy
+    writes where redirected traffic went that is not of the mesh, None for no such file.
+    """
 
     root: str = "/etc/envoy/mesh"
     envoy_has_kafka: bool = False
+    ipv6: bool = True
+    passthrough_log: str | None = None
 
 
-class Placed(NamedTuple):
-    """A fragment in a proxy, and the items of policies that made it, by kind in Kuma's order."""
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A fragment in a proxy, and the items of policies that made it, by kind in Kuma's order. Compared by identity."""
 
     fragment: Fragment
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +88,6 @@ class Proxy:
         }
 
 
-_KindsMerged = tuple[tuple[PolicyKind, Merged], ...]
-
 # What the kinds that say something for an inbound say.
 InboundConfs = tuple[tuple[Rules, Merged], ...]
 
@@ -77,11 +95,26 @@ InboundConfs = tuple[tuple[Rules, Merged], ...]
 Selections = tuple[Selection, ...]
 
 
-class Effects(NamedTuple):
-    """What policies say for a service, of the kinds that have an effect on each sort of resource."""
+class Applied:
+    """What policies say for a service or an inbound, of the kinds that have an effect on each sort of resource.
 
-    on_cluster: _KindsMerged
-    on_listener: _KindsMerged
+    Compared by identity. Of each sort the statements, which make the resource, and the layers behind them.
+    """
+
+    def __init__(self, on_cluster: list[Merged], on_listener: list[Merged], on_routes: list[Merged]) -> None:
+        self.on_cluster = _statements(on_cluster)
+        self.on_listener = _statements(on_listener)
+        self.on_routes = _statements(on_routes)
+        self.cluster_layers = _layers(on_cluster)
+        self.listener_layers = _layers([*on_listener, *on_routes])
+
+
+class Outbounds(NamedTuple):
+    """The resources through which a dataplane reaches one destination."""
+
+    listener: Placed
+    cluster: Placed
+    endpoints: Placed
 
 
 class Compiler:
@@ -92,9 +125,11 @@ class Compiler:
         self._rules = [Rules(kind, index.policies.get(kind.name, ())) for kind in kinds.values()]
         self._selections: dict[Dataplane, Selections] = {}
         self._destinations: dict[tuple[tuple[str, str], ...], Destination] = {}
-        self._effects: dict[tuple[Merged | None, ...], Effects] = {}
-        # By what tells two lookups apart; the value is found again by the key that says all of what it is made of.
-        self._placed: dict[tuple[object, ...], Placed] = {}
+        self._applied: dict[tuple[object, ...], Applied] = {}
+        # By what tells two lookups apart; the fragment is found again by the key that says all of what it is made of.
+        self._outbounds: dict[tuple[object, ...], Outbounds] = {}
+        self._clusters: dict[tuple[object, ...], Placed] = {}
+        self._endpoints: dict[Destination, Placed] = {}
         self._fragments: dict[object, Fragment] = {}
 
     def proxy(self, dataplane: Dataplane, target: Target) -> Proxy:
@@ -102,30 +137,18 @@ class Compiler:
         clusters: dict[str, Placed] = {}
         endpoints: dict[str, Placed] = {}
         listeners: dict[str, Placed] = {}
+        for key in self.passthrough(dataplane, target):
+            fragment = self._shared(key)
+            (clusters if fragment.type_url == type_urls.CLUSTER else listeners)[fragment.name] = Placed(fragment)
+        self._add_inbounds(dataplane, target, clusters, listeners)
         selections = self.select(dataplane)
-        on_local_clusters: dict[str, list[tuple[PolicyKind, Merged]]] = {}
-        inbounds = self.inbounds(dataplane)
-        for inbound, found in inbounds:
-            for rules, merged in found:
-                if rules.kind.inbound_cluster is not None:
-                    name = names.local_cluster(rules.kind.local_port(inbound))
-                    on_local_clusters.setdefault(name, []).append((rules.kind, merged))
-        for inbound, found in inbounds:
-            on_listener = tuple(
-                (rules.kind, merged) for rules, merged in found if rules.kind.inbound_listener is not None
-            )
-            listen = InboundKey(inbound, target.envoy_has_kafka, _confs(on_listener)).fragment()
-            listeners[listen.name] = Placed(listen, _layers(on_listener))
-            on_cluster = tuple(on_local_clusters.get(names.local_cluster(inbound.workload_port), ()))
-            local = LocalClusterKey(inbound, _confs(on_cluster)).fragment()
-            clusters[local.name] = Placed(local, _layers(on_cluster))
+        bind = not dataplane.redirected
         for outbound, service in self._in_order(dataplane):
             goal = self.destination(outbound.tags)
-            effects = self.effects(selections, service.name)
-            listening = self.outbound_listener(outbound, service, goal, effects, target)
-            listeners[listening.fragment.name] = listening
-            clusters[goal.cluster] = self.outbound_cluster(goal, service, effects)
-            endpoints[goal.cluster] = self._endpoints(goal, service)
+            found = self.outbound(outbound, bind, service, goal, self.applied(selections, service), target)
+            listeners[found.listener.fragment.name] = found.listener
+            clusters[goal.cluster] = found.cluster
+            endpoints[goal.cluster] = found.endpoints
         return Proxy(
             dataplane=dataplane,
             resources={
@@ -134,6 +157,49 @@ class Compiler:
                 type_urls.LISTENER: listeners,
             },
         )
+
+    def passthrough(
+        self, dataplane: Dataplane, target: Target
+    ) -> Iterator[OutboundPassthroughKey | InboundPassthroughKey | PassthroughClusterKey]:
+        """What takes redirected traffic (Kuma 2.7, `transparent_proxy_generator.go`)."""
+        transparent = dataplane.transparent_proxying
+        if transparent is None or not transparent.redirect_port_outbound:
+            return
+        inbound_ports: dict[names.Family, int] = {"ipv4": transparent.redirect_port_inbound}
+        if transparent.ipv6_inbound_port and target.ipv6:
+            inbound_ports["ipv6"] = transparent.ipv6_inbound_port
+        for family, port in inbound_ports.items():
+            yield OutboundPassthroughKey(family, transparent.redirect_port_outbound, target.passthrough_log)
+            yield InboundPassthroughKey(family, port)
+            yield PassthroughClusterKey("inbound", family)
+            # Without the cluster the listener refuses what is for none of the others.
+            if self.index.passthrough:
+                yield PassthroughClusterKey("outbound", family)
+
+    def _add_inbounds(
+        self, dataplane: Dataplane, target: Target, clusters: dict[str, Placed], listeners: dict[str, Placed]
+    ) -> None:
+        inbounds = self.inbounds(dataplane)
+        on_local_clusters: dict[str, list[Merged]] = {}
+        for inbound, found in inbounds:
+            for rules, merged in found:
+                if rules.kind.inbound.cluster is not None:
+                    name = names.local_cluster(rules.kind.local_port(inbound))
+                    on_local_clusters.setdefault(name, []).append(merged)
+        for inbound, found in inbounds:
+            service, local, protocol = inbound.service, names.local_cluster(inbound.workload_port), inbound.protocol
+            applied = Applied(
+                on_cluster=on_local_clusters.get(local, []),
+                on_listener=[one for rules, one in found if rules.kind.inbound.of_filter(protocol) is not None],
+                on_routes=[one for rules, one in found if rules.kind.inbound.route is not None],
+            )
+            routes = RouteKey(True, service, local, protocol, applied.on_routes) if protocol.is_http else None
+            key = InboundKey(inbound, not dataplane.redirected, target.envoy_has_kafka, applied.on_listener)
+            listening = key.fragment(routes)
+            listeners[listening.name] = Placed(listening, applied.listener_layers)
+            exempt = dataplane.is_exempt(inbound)
+            behind = LocalClusterKey(inbound, exempt, applied.on_cluster).fragment()
+            clusters[local] = Placed(behind, applied.cluster_layers)
 
     def destination(self, tags: Tags) -> Destination:
         """The destination that an outbound's tags (sorted) name; equal tags give the same one."""
@@ -150,19 +216,19 @@ class Compiler:
             selections = self._selections[dataplane] = tuple([rules.select(dataplane) for rules in self._rules])
         return selections
 
-    def effects(self, selections: Selections, service: str) -> Effects:
+    def applied(self, selections: Selections, service: Service) -> Applied:
         """What the selected policies say for a service."""
-        found = tuple([selection.merged(service) for selection in selections])
-        effects = self._effects.get(found)
-        if effects is None:
-            given = [
-                (rules.kind, merged) for rules, merged in zip(self._rules, found, strict=True) if merged is not None
-            ]
-            effects = self._effects[found] = Effects(
-                on_cluster=tuple(pair for pair in given if pair[0].outbound_cluster is not None),
-                on_listener=tuple(pair for pair in given if pair[0].outbound_listener is not None),
+        found = tuple([selection.merged(service.name) for selection in selections])
+        applied = self._applied.get((found, service.protocol))
+        if applied is None:
+            given = [(one.statement.kind.outbound, one) for one in found if one is not None]
+            routed = service.protocol.is_http
+            applied = self._applied[found, service.protocol] = Applied(
+                on_cluster=[one for effects, one in given if effects.cluster is not None],
+                on_listener=[one for effects, one in given if effects.of_filter(service.protocol) is not None],
+                on_routes=[one for effects, one in given if routed and effects.route is not None],
             )
-        return effects
+        return applied
 
     def situation(self, goal: Destination, service: Service, selections: Selections) -> Situation:
         """What opinions of kinds about a destination depend on."""
@@ -202,45 +268,54 @@ class Compiler:
     def _endpoints_of(self, goal: Destination, service: Service) -> tuple[Endpoint, ...]:
         return service.subset(dict(goal.subset)) if goal.subset else service.endpoints
 
-    def outbound_cluster(self, goal: Destination, service: Service, effects: Effects) -> Placed:
-        """The cluster of a destination with the effects of policies on it."""
-        lookup = ("cluster", goal, effects.on_cluster)
-        placed = self._placed.get(lookup)
-        if placed is None:
-            key = ClusterKey(goal.cluster, service.protocol, _confs(effects.on_cluster))
-            placed = self._placed[lookup] = Placed(self._fragment(key), _layers(effects.on_cluster))
-        return placed
-
-    def _endpoints(self, goal: Destination, service: Service) -> Placed:
-        lookup = ("endpoints", goal)
-        placed = self._placed.get(lookup)
-        if placed is None:
-            key = EndpointsKey(goal.cluster, self._endpoints_of(goal, service))
-            placed = self._placed[lookup] = Placed(self._fragment(key), ())
-        return placed
-
-    def outbound_listener(
-        self, outbound: Outbound, service: Service, goal: Destination, effects: Effects, target: Target
-    ) -> Placed:
-        """The listener through which the application reaches a destination, with the effects of policies on it."""
+    def outbound(
+        self, outbound: Outbound, bind: bool, service: Service, goal: Destination, applied: Applied, target: Target
+    ) -> Outbounds:
+        """The resources through which the application reaches a destination, with the effects of policies on them."""
         kafka_filter = target.envoy_has_kafka and service.protocol is Protocol.KAFKA
-        lookup = ("listener", outbound.address, outbound.port, goal, kafka_filter, effects.on_listener)
-        placed = self._placed.get(lookup)
-        if placed is None:
+        lookup = (outbound.address, outbound.port, bind, kafka_filter, goal, applied)
+        found = self._outbounds.get(lookup)
+        if found is None:
+            routes = None
+            if service.protocol.is_http:
+                routes = RouteKey(False, service.name, goal.cluster, service.protocol, applied.on_routes)
             key = OutboundKey(
                 address=outbound.address,
                 port=outbound.port,
+                bind=bind,
                 tags=tuple(outbound.tags.items()),
                 service=service.name,
                 cluster=goal.cluster,
                 protocol=service.protocol,
                 kafka_filter=kafka_filter,
-                confs=_confs(effects.on_listener),
+                statements=applied.on_listener,
             )
-            placed = self._placed[lookup] = Placed(self._fragment(key), _layers(effects.on_listener))
+            fragment = self._fragments.get((key, routes))
+            if fragment is None:
+                fragment = self._fragments[key, routes] = key.fragment(routes)
+            found = self._outbounds[lookup] = Outbounds(
+                Placed(fragment, applied.listener_layers),
+                self._cluster(goal, service, applied),
+                self._load_assignment(goal, service),
+            )
+        return found
+
+    def _cluster(self, goal: Destination, service: Service, applied: Applied) -> Placed:
+        lookup = (goal, applied.on_cluster, applied.cluster_layers)
+        placed = self._clusters.get(lookup)
+        if placed is None:
+            key = ClusterKey(goal.cluster, service.protocol, applied.on_cluster)
+            placed = self._clusters[lookup] = Placed(self._shared(key), applied.cluster_layers)
         return placed
 
-    def _fragment(self, key: ClusterKey | EndpointsKey | OutboundKey) -> Fragment:
+    def _load_assignment(self, goal: Destination, service: Service) -> Placed:
+        placed = self._endpoints.get(goal)
+        if placed is None:
+            key = EndpointsKey(goal.cluster, self._endpoints_of(goal, service))
+            placed = self._endpoints[goal] = Placed(self._shared(key))
+        return placed
+
+    def _shared(self, key: Key) -> Fragment:
         fragment = self._fragments.get(key)
         if fragment is None:
             fragment = self._fragments[key] = key.fragment()
@@ -248,13 +323,14 @@ class Compiler:
 
     def _in_order(self, dataplane: Dataplane) -> list[tuple[Outbound, Service]]:
         """Outbounds with their services, HTTP first: Kuma's route plugin for HTTP runs before the one for TCP."""
-        outbounds = [(outbound, self.index.service(outbound.service)) for outbound in dataplane.outbounds]
-        return sorted(outbounds, key=lambda pair: not pair[1].protocol.is_http)
+        found = [(outbound, self.index.service(outbound.service)) for outbound in self.index.outbounds(dataplane)]
+        return sorted(found, key=lambda pair: not pair[1].protocol.is_http)
 
 
-def _confs(merged: _KindsMerged) -> KindsConfs:
-    return tuple((kind, one.conf) for kind, one in merged)
+def _statements(merged: Iterable[Merged]) -> Statements:
+    return tuple([one.statement for one in merged])
 
 
-def _layers(merged: _KindsMerged) -> tuple[Layer, ...]:
-    return tuple(chain.from_iterable([one.winners for _kind, one in merged]))
+def _layers(merged: Iterable[Merged]) -> tuple[Layer, ...]:
+    """The layers behind what kinds say, each once, in the order of kinds."""
+    return tuple(dict.fromkeys(chain.from_iterable([one.winners for one in merged])))

@@ -13,14 +13,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .envoy import bootstrap, files, tokens, type_urls
 from .findings import format_path
-from .fragments import Fragment
+from .fragments import Fragment, RouteKey
 from .merge import Layer
 from .model.dataplane import Dataplane
-from .proxy import Proxy, Target
+from .proxy import Placed, Proxy, Target
 
 FORMAT = 1
 
@@ -66,6 +66,13 @@ class Release:
     document: bytes
 
 
+class _Name(NamedTuple):
+    """The name of a file, and the same in JSON."""
+
+    text: str
+    key: bytes
+
+
 class _File(NamedTuple):
     """A file, as members of the document: under `digests` and under `files`. Sorted by name."""
 
@@ -82,7 +89,7 @@ class _Piece(NamedTuple):
     """
 
     line: bytes
-    routes: tuple[tuple[str, bytes], ...] = ()
+    routes: tuple[tuple[_Name, bytes], ...] = ()
     endpoints: _File | None = None
 
 
@@ -104,8 +111,11 @@ class Serialiser:
 
     def __init__(self) -> None:
         self._pieces: dict[Fragment, _Piece] = {}
+        # Fragments may differ in one of the two alone.
+        self._listeners: dict[object, bytes] = {}
+        self._routes: dict[RouteKey, bytes] = {}
         self._bootstraps: dict[int | None, bytes] = {}
-        self._origins: dict[tuple[str, tuple[Layer, ...]], bytes] = {}
+        self._origins: dict[Placed, list[bytes]] = {}
         self._sources: dict[tuple[Layer, ...], bytes] = {}
         self._by_layer: dict[Layer, bytes] = {}
 
@@ -118,31 +128,29 @@ class Serialiser:
         made = [self._bootstrap(proxy, fill)]
         origins: list[bytes] = []
         lines: dict[str, list[bytes]] = {type_url: [] for type_url in _SORTS}
-        routes: list[tuple[str, bytes]] = []
+        routes: list[tuple[_Name, bytes]] = []
         for type_url, named in proxy.resources.items():
             for name in sorted(named):
-                fragment, layers = named[name]
-                piece = self._piece(fragment)
+                placed = named[name]
+                piece = self._piece(placed.fragment)
                 lines[type_url].append(piece.line)
                 routes += piece.routes
                 if piece.endpoints is not None:
                     made.append(piece.endpoints)
-                if layers:
-                    origins.append(self._origin(f"{_SORTS[type_url]}/{name}", layers))
-                    # What stands in a listener may be told of the routes that were split off from it.
-                    origins += [self._origin(f"route/{file[len('rds/') :]}", layers) for file, _route in piece.routes]
+                if placed.layers:
+                    origins += self._origin(placed, piece)
         if routes:
             # Filled in together: JSON has no line feeds of its own, so that they can be told apart again.
             filled = fill(b"\n".join([content for _name, content in routes])).split(b"\n")
             made += [_file(name, content) for (name, _unfilled), content in zip(routes, filled, strict=True)]
-        made.append(_file("cds", fill(_NEXT_LINE.join(lines[type_urls.CLUSTER]))))
-        made.append(_file("lds", fill(_NEXT_LINE.join(lines[type_urls.LISTENER]))))
+        made.append(_file(_CDS, fill(_NEXT_LINE.join(lines[type_urls.CLUSTER]))))
+        made.append(_file(_LDS, fill(_NEXT_LINE.join(lines[type_urls.LISTENER]))))
         return _release(proxy.dataplane, sorted(made), sorted(origins), revision, sensitive)
 
     def _piece(self, fragment: Fragment) -> _Piece:
         piece = self._pieces.get(fragment)
         if piece is None:
-            piece = _serialise(fragment)
+            piece = self._serialise(fragment)
             if fragment.shared:
                 self._pieces[fragment] = piece
         return piece
@@ -152,14 +160,38 @@ class Serialiser:
         if admin_port not in self._bootstraps:
             self._bootstraps[admin_port] = template(bootstrap.bootstrap(admin_port))
         content = fill(self._bootstraps[admin_port])
-        return _member("bootstrap", hashlib.sha256(content).hexdigest(), content)
+        return _member(_BOOTSTRAP, hashlib.sha256(content).hexdigest(), content)
 
-    def _origin(self, label: str, layers: tuple[Layer, ...]) -> bytes:
-        lookup = (label, layers)
-        line = self._origins.get(lookup)
+    def _serialise(self, fragment: Fragment) -> _Piece:
+        if fragment.type_url == type_urls.CLUSTER:
+            return _Piece(template(files.cluster(_typed(fragment.type_url, fragment.resource()), file_name)))
+        if fragment.type_url == type_urls.CLUSTER_LOAD_ASSIGNMENT:
+            content = canonical(_typed(fragment.type_url, fragment.resource()))
+            return _Piece(b"", endpoints=_file(_name(f"eds/{file_name(fragment.name)}"), content))
+        if fragment.route is None:
+            return _Piece(template(_typed(fragment.type_url, fragment.resource())))
+        line = self._listeners.get(fragment.key)
         if line is None:
-            line = self._origins[lookup] = canonical(label) + b":" + self._layers(layers)
-        return line
+            listener = files.listener(fragment.build(fragment.key), fragment.route.name, file_name)
+            line = self._listeners[fragment.key] = template(_typed(fragment.type_url, listener))
+        return _Piece(line, ((_name(f"rds/{file_name(fragment.name)}"), self._route(fragment.route)),))
+
+    def _route(self, key: RouteKey) -> bytes:
+        content = self._routes.get(key)
+        if content is None:
+            content = self._routes[key] = template(_typed(type_urls.ROUTE_CONFIGURATION, key.resource()))
+        return content
+
+    def _origin(self, placed: Placed, piece: _Piece) -> list[bytes]:
+        """Which items of policies made a resource, and the routes that were split off from it."""
+        lines = self._origins.get(placed)
+        if lines is None:
+            labels = [f"{_SORTS[placed.fragment.type_url]}/{placed.fragment.name}"]
+            labels += [f"route/{file.text[len('rds/') :]}" for file, _route in piece.routes]
+            lines = [canonical(label) + b":" + self._layers(placed.layers) for label in labels]
+            if placed.fragment.shared:
+                self._origins[placed] = lines
+        return lines
 
     def _layers(self, layers: tuple[Layer, ...]) -> bytes:
         """Items of policies in JSON. The cluster, the listener and the routes of a service often have the same ones."""
@@ -183,23 +215,11 @@ class Serialiser:
         return source
 
 
-def _serialise(fragment: Fragment) -> _Piece:
-    typed = {"@type": fragment.type_url, **fragment.resource()}
-    if fragment.type_url == type_urls.CLUSTER:
-        return _Piece(template(files.cluster(typed, file_name)))
-    if fragment.type_url == type_urls.LISTENER:
-        listener, routes = files.split_listener(typed, file_name)
-        return _Piece(
-            template(listener),
-            tuple(
-                (f"rds/{name}", template({"@type": type_urls.ROUTE_CONFIGURATION, **route}))
-                for name, route in routes.items()
-            ),
-        )
-    return _Piece(b"", endpoints=_file(f"eds/{file_name(fragment.name)}", canonical(typed)))
+def _typed(type_url: str, resource: Mapping[str, Any]) -> dict[str, Any]:
+    return {"@type": type_url, **resource}
 
 
-def _file(name: str, lines: bytes) -> _File:
+def _file(name: _Name, lines: bytes) -> _File:
     """A file of resources. Its version is its digest, which leaves the version out."""
     # Canonical JSON has no line feeds of its own, so without them this is the file's canonical JSON.
     digest = hashlib.sha256(b'{"resources":[' + lines.replace(b"\n", b"") + b"]}").hexdigest()
@@ -207,9 +227,15 @@ def _file(name: str, lines: bytes) -> _File:
     return _member(name, digest, content % (lines, digest.encode()))
 
 
-def _member(name: str, digest: str, content: bytes) -> _File:
-    key = canonical(name)
-    return _File(name, digest, b'%s:"%s"' % (key, digest.encode()), key + b":" + content)
+def _member(name: _Name, digest: str, content: bytes) -> _File:
+    return _File(name.text, digest, b'%s:"%s"' % (name.key, digest.encode()), name.key + b":" + content)
+
+
+def _name(text: str) -> _Name:
+    return _Name(text, canonical(text))
+
+
+_BOOTSTRAP, _CDS, _LDS = _name("bootstrap"), _name("cds"), _name("lds")
 
 
 def _filler(proxy: Proxy, target: Target) -> Callable[[bytes], bytes]:

@@ -18,6 +18,7 @@ from ..model.dataplane import Dataplane
 from ..model.mesh import Mesh
 from ..model.policies import Policy
 from ..model.service import KubernetesService
+from ..model.virtual_ips import VirtualIPs
 from ..schema import MISSING, UNSUPPORTED, WRONG_TYPE
 from ..source import Document
 from . import kubernetes, service
@@ -25,10 +26,12 @@ from .dataplane import decode_dataplane
 from .mesh import decode_mesh
 from .policy import decode_policy
 from .reader import Reader
+from .virtual_ips import decode_virtual_ips
 
 UNKNOWN_KIND = code("MESH008", Severity.ERROR, "unknown kind of resource", "Correct `type`, or take the document out.")
 
 _KUMA_KINDS = versions.KNOWN_KINDS | {"Mesh", "Dataplane"}
+_VIRTUAL_IPS = "VirtualIPs"
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Resources:
     dataplanes: list[Dataplane] = field(default_factory=list)
     policies: list[Policy] = field(default_factory=list)
     services: list[KubernetesService] = field(default_factory=list)
+    virtual_ips: list[VirtualIPs] = field(default_factory=list)
 
 
 def decode(documents: Iterable[Document]) -> tuple[Resources, list[Finding]]:
@@ -65,6 +69,9 @@ def _decode(reader: Reader, resources: Resources) -> None:
         elif reader.kind == "Dataplane":
             dataplane = decode_dataplane(reader, value)
             resources.dataplanes += [dataplane] if dataplane is not None else []
+        elif reader.kind == _VIRTUAL_IPS:
+            virtual_ips = decode_virtual_ips(reader, value)
+            resources.virtual_ips += [virtual_ips] if virtual_ips is not None else []
         else:
             _decode_policy(reader, value, resources)
 
@@ -107,7 +114,7 @@ def _identified(reader: Reader, value: dict[str, object]) -> bool:
         return False
     reader.kind = kind
     reader.name = name if isinstance(name, str) else ""
-    if kind in ("Mesh", "Dataplane", *POLICY_KINDS):
+    if kind in ("Mesh", "Dataplane", _VIRTUAL_IPS, *POLICY_KINDS):
         return True
     if kind in versions.KNOWN_KINDS:
         reader.report(UNSUPPORTED, ("type",), f"not supported yet: {kind}")
@@ -117,5 +124,5 @@ def _identified(reader: Reader, value: dict[str, object]) -> bool:
 
 
 def _report_unknown_kind(reader: Reader, path: Path) -> None:
-    hint = did_you_mean(reader.kind, _KUMA_KINDS)
+    hint = did_you_mean(reader.kind, _KUMA_KINDS | {_VIRTUAL_IPS})
     reader.report(UNKNOWN_KIND, path, f"unknown kind '{reader.kind}'{hint}")

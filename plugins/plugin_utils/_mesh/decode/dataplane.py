@@ -10,7 +10,19 @@ from typing import Any
 
 from .. import versions
 from ..findings import Path, Severity, code, did_you_mean, format_path
-from ..model.dataplane import MESH_TAG, PROTOCOL_TAG, SERVICE_TAG, ZONE_TAG, Dataplane, Inbound, Outbound, State, Tags
+from ..model.dataplane import (
+    MESH_TAG,
+    PROTOCOL_TAG,
+    SERVICE_TAG,
+    ZONE_TAG,
+    Dataplane,
+    Inbound,
+    IpFamilyMode,
+    Outbound,
+    State,
+    Tags,
+    TransparentProxying,
+)
 from ..protocol import PROTOCOLS
 from ..schema import MISSING, NOT_ONE_OF, OUT_OF_RANGE, UNSUPPORTED
 from .envelope import check_envelope, content
@@ -72,11 +84,31 @@ def _networking(reader: Reader, mesh: str, networking: dict[str, Any]) -> Datapl
         ),
         gateway_tags=gateway_tags,
         admin_port=admin_port or None,
+        transparent_proxying=_transparent_proxying(reader, (*at, "transparentProxying"), networking),
         document=reader.document,
     )
     if admin_port:
         _admin(reader, (*at, "admin", "port"), admin_port, dataplane)
     return dataplane
+
+
+def _transparent_proxying(reader: Reader, at: Path, networking: dict[str, Any]) -> TransparentProxying | None:
+    written = networking.get("transparentProxying")
+    if written is None:
+        return None
+    for key in ("redirectPortInbound", "redirectPortOutbound", "redirectPortInboundV6"):
+        if _integer(written, key):
+            _port(reader, (*at, key), _integer(written, key))
+    services = written.get("reachableServices")
+    return TransparentProxying(
+        redirect_port_inbound=_integer(written, "redirectPortInbound"),
+        redirect_port_outbound=_integer(written, "redirectPortOutbound"),
+        redirect_port_inbound_v6=_integer(written, "redirectPortInboundV6"),
+        ip_family_mode=IpFamilyMode(written.get("ipFamilyMode", IpFamilyMode.UNSPECIFIED.value)),
+        # A list without items is none, as in protobuf.
+        reachable_services=tuple(services) if services else None,
+        path=at,
+    )
 
 
 def _admin(reader: Reader, path: Path, port: int, dataplane: Dataplane) -> None:

@@ -31,5 +31,10 @@ def check_tags(reader: Reader, at: Path, tags: Mapping[str, str]) -> None:
             reader.report(WRONG_TAG, path, "must have a name of letters, digits and . - _ : /")
         if not tags[key]:
             reader.report(WRONG_TAG, path, "must not be empty")
-        elif not _VALUE.fullmatch(tags[key]):
+        elif not is_tag_value(tags[key]):
             reader.report(WRONG_TAG, path, "must consist of letters, digits and . - _ :")
+
+
+def is_tag_value(text: str) -> bool:
+    """Whether a tag may have this value."""
+    return _VALUE.fullmatch(text) is not None

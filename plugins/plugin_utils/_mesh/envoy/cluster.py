@@ -4,15 +4,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from . import endpoint, names, type_urls
+
+# Documented so; Kuma has had 5s since 2.6.
+PASSTHROUGH_CONNECT_TIMEOUT = "10s"
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def local(address: str, port: int, http_version: int | None) -> dict[str, Any]:
-    """The application behind an inbound; `http_version` 1 or 2 says how it is spoken to, None is plain TCP."""
+def local(address: str, port: int, http_version: int | None, exempt: bool) -> dict[str, Any]:
+    """The application behind an inbound; `http_version` 1 or 2 says how it is spoken to, None is plain TCP.
+
+    With `exempt` connections come from an address that keeps them from being redirected once more.
+    """
     name = names.local_cluster(port)
     cluster: dict[str, Any] = {
         "name": name,
@@ -33,7 +39,26 @@ def local(address: str, port: int, http_version: int | None) -> dict[str, Any]:
                 "explicitHttpConfig": {explicit: {}},
             }
         }
+    if exempt:
+        cluster["upstreamBindConfig"] = _bind_config("ipv6" if ":" in address else "ipv4")
     return cluster
+
+
+def passthrough(direction: Literal["inbound", "outbound"], family: names.Family) -> dict[str, Any]:
+    """Wherever a redirected connection was meant to go."""
+    name = names.passthrough(direction, family)
+    cluster = {
+        "name": name,
+        "altStatName": names.stat(name),
+        "type": "ORIGINAL_DST",
+        "lbPolicy": "CLUSTER_PROVIDED",
+        "connectTimeout": PASSTHROUGH_CONNECT_TIMEOUT,
+    }
+    return cluster if direction == "outbound" else {**cluster, "upstreamBindConfig": _bind_config(family)}
+
+
+def _bind_config(family: names.Family) -> dict[str, Any]:
+    return {"sourceAddress": {"address": names.SOURCE_ADDRESS[family], "portValue": 0}}
 
 
 def common_http_options(resource: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import bootstrap, listener
+from . import bootstrap
+from .listener import HTTP_CONNECTION_MANAGER, put_routes
 
 
 def cluster(resource: Mapping[str, Any], file_name: Callable[[str], str]) -> dict[str, Any]:
@@ -20,6 +21,12 @@ def cluster(resource: Mapping[str, Any], file_name: Callable[[str], str]) -> dic
         return dict(resource)
     source = bootstrap.file_source("eds", file_name(resource["name"]))
     return {**resource, "edsClusterConfig": {**resource["edsClusterConfig"], "edsConfig": source}}
+
+
+def listener(resource: dict[str, Any], routes: str, file_name: Callable[[str], str]) -> dict[str, Any]:
+    """A listener that finds its routes, of this name, in a file of its own."""
+    put_routes(resource, rds=_rds(routes, file_name(resource["name"])))
+    return resource
 
 
 def split_listener(
@@ -31,17 +38,18 @@ def split_listener(
     for chain in resource["filterChains"]:
         filters = []
         for one in chain["filters"]:
-            if one["name"] == listener.HTTP_CONNECTION_MANAGER and "routeConfig" in one["typedConfig"]:
+            if one["name"] == HTTP_CONNECTION_MANAGER and "routeConfig" in one["typedConfig"]:
                 suffix = f"-{len(routes)}" if routes else ""
                 name = file_name(resource["name"] + suffix)
                 config = dict(one["typedConfig"])
                 routes[name] = config.pop("routeConfig")
-                config["rds"] = {
-                    "routeConfigName": routes[name]["name"],
-                    "configSource": bootstrap.file_source("rds", name),
-                }
+                config["rds"] = _rds(routes[name]["name"], name)
                 filters.append({**one, "typedConfig": config})
             else:
                 filters.append(one)
         chains.append({**chain, "filters": filters})
     return {**resource, "filterChains": chains}, routes
+
+
+def _rds(routes: str, file: str) -> dict[str, Any]:
+    return {"routeConfigName": routes, "configSource": bootstrap.file_source("rds", file)}

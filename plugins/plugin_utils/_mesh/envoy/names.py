@@ -7,6 +7,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from typing import Literal
+
+Family = Literal["ipv4", "ipv6"]
+
+# By family: all addresses of a host, and the source of connections that are not to be redirected once more.
+ANY_ADDRESS: Mapping[Family, str] = {"ipv4": "0.0.0.0", "ipv6": "::"}  # noqa: S104 -- as Kuma has it
+SOURCE_ADDRESS: Mapping[Family, str] = {"ipv4": "127.0.0.6", "ipv6": "::6"}
 
 _NOT_IN_STATS = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -21,6 +28,11 @@ def inbound_listener(address: str, port: int) -> str:
 
 def outbound_listener(address: str, port: int) -> str:
     return f"outbound:{_host(address)}:{port}"
+
+
+def passthrough(direction: Literal["inbound", "outbound"], family: Family) -> str:
+    """The listener and the cluster for redirected traffic that is not of the mesh."""
+    return f"{direction}:passthrough:{family}"
 
 
 def outbound_cluster(service: str, subset: Mapping[str, str]) -> str:

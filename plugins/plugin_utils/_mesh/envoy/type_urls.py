@@ -11,6 +11,7 @@ CLUSTER_LOAD_ASSIGNMENT = _PREFIX + "config.endpoint.v3.ClusterLoadAssignment"
 LISTENER = _PREFIX + "config.listener.v3.Listener"
 ROUTE_CONFIGURATION = _PREFIX + "config.route.v3.RouteConfiguration"
 
+FILE_ACCESS_LOG = _PREFIX + "extensions.access_loggers.file.v3.FileAccessLog"
 GRPC_STATS = _PREFIX + "extensions.filters.http.grpc_stats.v3.FilterConfig"
 HEALTH_CHECK_EVENT_FILE_SINK = _PREFIX + "extensions.health_check.event_sinks.file.v3.HealthCheckEventFileSink"
 HTTP_CONNECTION_MANAGER = _PREFIX + "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"

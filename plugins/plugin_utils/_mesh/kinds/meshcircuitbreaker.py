@@ -19,7 +19,7 @@ from ..model.meshcircuitbreaker import (
 )
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
-from .policy_kind import PolicyKind, Problem, Situation
+from .policy_kind import Effects, PolicyKind, Problem, Situation
 
 EMPTY = code(
     "MESH230",
@@ -205,8 +205,8 @@ KIND = PolicyKind(
     from_=frozenset({TargetKind.MESH}),
     lists=("from", "to"),
     check=_check,
-    outbound_cluster=_on_cluster,
-    inbound_cluster=_on_cluster,
+    outbound=Effects(cluster=_on_cluster),
+    inbound=Effects(cluster=_on_cluster),
     local_port=_local_port,
     unused=_unused,
     advice=_advice,

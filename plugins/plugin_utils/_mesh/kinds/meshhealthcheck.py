@@ -17,7 +17,7 @@ from ..model.meshhealthcheck import HttpHealthCheck, MeshHealthCheckConf, TcpHea
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
 from . import meshcircuitbreaker
-from .policy_kind import PolicyKind, Problem, Situation
+from .policy_kind import Effects, PolicyKind, Problem, Situation
 
 NO_CHECK = code(
     "MESH201",
@@ -61,7 +61,7 @@ def _check(conf: MeshHealthCheckConf) -> Iterator[Problem]:
                     yield Problem(HOST_HEADER, path, "must not be host, which Envoy does not let a check change")
 
 
-def _outbound_cluster(cluster: dict[str, Any], conf: MeshHealthCheckConf, protocol: Protocol) -> None:
+def _on_cluster(cluster: dict[str, Any], conf: MeshHealthCheckConf, protocol: Protocol) -> None:
     if conf.healthy_panic_threshold is not None:
         cluster.setdefault("commonLbConfig", {})["healthyPanicThreshold"] = {
             "value": _number(conf.healthy_panic_threshold)
@@ -169,5 +169,5 @@ KIND = PolicyKind(
     check=_check,
     unused=_unused,
     advice=_advice,
-    outbound_cluster=_outbound_cluster,
+    outbound=Effects(cluster=_on_cluster),
 )

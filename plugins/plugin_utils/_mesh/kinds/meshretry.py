@@ -11,7 +11,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from ..envoy import listener, retry
+from ..envoy import retry, route
 from ..findings import NO_EFFECT, Path, Severity, code, did_you_mean
 from ..model.dataplane import SERVICE_TAG
 from ..model.duration import Duration
@@ -27,7 +27,7 @@ from ..model.meshretry import (
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
 from . import meshcircuitbreaker, meshtimeout
-from .policy_kind import PolicyKind, Problem, Situation
+from .policy_kind import Effects, PolicyKind, Problem, Situation
 
 EMPTY = code(
     "MESH210",
@@ -263,17 +263,17 @@ def _check_predicates(predicates: Iterable[HostPredicate]) -> Iterator[Problem]:
             yield Problem(NO_EFFECT, (*at, "updateFrequency"), f"has no effect with predicate {one.predicate}")
 
 
-def _outbound_listener(resource: dict[str, Any], conf: MeshRetryConf, protocol: Protocol) -> None:
-    section = getattr(conf, _SECTIONS[protocol]) if protocol in _SECTIONS else None
-    if section is None:
-        return
-    if protocol.is_http:
+def _on_route(config: dict[str, Any], conf: MeshRetryConf, protocol: Protocol) -> None:
+    section = getattr(conf, _SECTIONS[protocol])
+    if section is not None:
         policy = _http(section) if isinstance(section, HttpRetry) else _grpc(section)
-        for action in listener.route_actions(resource):
+        for action in route.actions(config):
             action["retryPolicy"] = policy
-    elif section.max_connect_attempt is not None:
-        for proxy in listener.filters_of(resource, listener.TCP_PROXY):
-            proxy["maxConnectAttempts"] = max(section.max_connect_attempt, 1)
+
+
+def _on_tcp_proxy(proxy: dict[str, Any], conf: MeshRetryConf, protocol: Protocol) -> None:
+    if protocol in _SECTIONS and conf.tcp is not None and conf.tcp.max_connect_attempt is not None:
+        proxy["maxConnectAttempts"] = max(conf.tcp.max_connect_attempt, 1)
 
 
 def _http(conf: HttpRetry) -> dict[str, Any]:
@@ -424,7 +424,7 @@ KIND = PolicyKind(
     not_yet=frozenset({"MeshGateway", "MeshHTTPRoute"}),
     lists=("to",),
     check=_check,
-    outbound_listener=_outbound_listener,
+    outbound=Effects(tcp_proxy=_on_tcp_proxy, route=_on_route),
     unused=_unused,
     advice=_advice,
 )

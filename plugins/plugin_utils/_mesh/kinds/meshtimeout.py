@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ..envoy import cluster, listener
+from ..envoy import cluster, route
 from ..findings import NO_EFFECT, Severity, code
 from ..model.duration import Duration
 from ..model.meshtimeout import HttpTimeouts, MeshTimeoutConf
 from ..model.target_ref import TargetKind
 from ..protocol import Protocol
-from .policy_kind import PolicyKind, Problem, Situation
+from .policy_kind import Effects, PolicyKind, Problem, Situation
 
 NO_TIMEOUT = code(
     "MESH220",
@@ -53,18 +53,22 @@ def _check(conf: MeshTimeoutConf) -> Iterator[Problem]:
         yield Problem(NO_TIMEOUT, ("http",), f"must have at least one of {names}")
 
 
-def _on_listener(resource: dict[str, Any], conf: MeshTimeoutConf | None, _protocol: Protocol) -> None:
-    """An inbound or outbound listener. HTTP connections to it may be idle for ever, configuration or not."""
-    for manager in listener.filters_of(resource, listener.HTTP_CONNECTION_MANAGER):
-        manager.setdefault("commonHttpProtocolOptions", {})["idleTimeout"] = _OFF.proto()
-        if conf is not None:
-            manager["requestHeadersTimeout"] = (_http(conf).request_headers_timeout or _OFF).proto()
-    if conf is None:
-        return
-    for action in listener.route_actions(resource):
-        action["timeout"] = _or(_http(conf).request_timeout, _REQUEST)
-        action["idleTimeout"] = _or(_http(conf).stream_idle_timeout, _STREAM_IDLE)
-    for proxy in listener.filters_of(resource, listener.TCP_PROXY):
+def _on_connection_manager(manager: dict[str, Any], conf: MeshTimeoutConf | None, _protocol: Protocol) -> None:
+    """HTTP connections to the proxy may be idle for ever, configuration or not."""
+    manager.setdefault("commonHttpProtocolOptions", {})["idleTimeout"] = _OFF.proto()
+    if conf is not None:
+        manager["requestHeadersTimeout"] = (_http(conf).request_headers_timeout or _OFF).proto()
+
+
+def _on_route(config: dict[str, Any], conf: MeshTimeoutConf | None, _protocol: Protocol) -> None:
+    if conf is not None:
+        for action in route.actions(config):
+            action["timeout"] = _or(_http(conf).request_timeout, _REQUEST)
+            action["idleTimeout"] = _or(_http(conf).stream_idle_timeout, _STREAM_IDLE)
+
+
+def _on_tcp_proxy(proxy: dict[str, Any], conf: MeshTimeoutConf | None, _protocol: Protocol) -> None:
+    if conf is not None:
         proxy["idleTimeout"] = _or(conf.idle_timeout, _IDLE)
 
 
@@ -107,6 +111,10 @@ def _advice(conf: MeshTimeoutConf, situation: Situation) -> Iterator[Problem]:
         yield Problem(IDLE_BETWEEN_CHECKS, ("idleTimeout",), f"is below the interval of checks, {checks.interval}")
 
 
+_EFFECTS = Effects(
+    cluster=_on_cluster, tcp_proxy=_on_tcp_proxy, connection_manager=_on_connection_manager, route=_on_route
+)
+
 KIND = PolicyKind(
     name="MeshTimeout",
     schema="meshtimeout",
@@ -117,10 +125,8 @@ KIND = PolicyKind(
     from_=frozenset({TargetKind.MESH}),
     lists=("from", "to"),
     check=_check,
-    outbound_cluster=_on_cluster,
-    outbound_listener=_on_listener,
-    inbound_cluster=_on_cluster,
-    inbound_listener=_on_listener,
+    outbound=_EFFECTS,
+    inbound=_EFFECTS,
     touches_all=True,
     unused=_unused,
     advice=_advice,

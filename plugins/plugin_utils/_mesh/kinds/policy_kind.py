@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -38,8 +38,23 @@ class Situation:
 # What a kind finds in a merged configuration where it applies; paths are relative to the configuration.
 Opinion = Callable[[Any, Situation], Iterable[Problem]]
 
-# Changes a resource while it is built, by a merged configuration and the protocol of the service or inbound.
+# Changes a part of a resource while it is built, by a merged configuration and the protocol of the service or inbound.
 Effect = Callable[[dict[str, Any], Any, Protocol], None]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Effects:
+    """What a kind changes for a service or for an inbound: its cluster, its route configuration, and in its listener
+    the configuration of the filter that proxies, which is one of two by the protocol."""
+
+    cluster: Effect | None = None
+    tcp_proxy: Effect | None = None
+    connection_manager: Effect | None = None
+    route: Effect | None = None
+
+    def of_filter(self, protocol: Protocol) -> Effect | None:
+        """The effect on the filter that proxies this protocol."""
+        return self.connection_manager if protocol.is_http else self.tcp_proxy
 
 
 def _no_opinion(_conf: Any, _situation: Situation) -> Iterable[Problem]:
@@ -54,10 +69,10 @@ class PolicyKind:
     `spec.from`; `top`, `to` and `from_` are the kinds of target that are allowed, `not_yet` those besides `top` that
     Kuma knows, `lists` the lists of which at least one must have an item. `check` looks at one configuration by itself.
 
-    Effects: on the cluster of a service that the proxy consumes, on the listener through which its application reaches
-    the service, and on the listener and the cluster of an inbound, which is found by its `local_port`. With
-    `touches_all` they take place on everything of a proxy that a policy of the kind selects: the configuration is None
-    where the policies that select it say nothing, and an empty one on inbounds that none of them selects.
+    `outbound` are its effects for a service that the proxy consumes, `inbound` those for what it offers; the cluster of
+    an inbound is found by its `local_port`. With `touches_all` they take place on everything of a proxy that a policy
+    of the kind selects: the configuration is None where the policies that select it say nothing, and an empty one on
+    inbounds that none of them selects.
 
     Opinions are about a merged configuration where it applies: `unused` names settings that do nothing there and says
     why, `advice` what will hardly do what it seems to.
@@ -72,14 +87,23 @@ class PolicyKind:
     not_yet: frozenset[str] = frozenset({"MeshGateway"})
     lists: tuple[str, ...] = ()
     check: Callable[[Any], Iterable[Problem]]
-    outbound_cluster: Effect | None = None
-    outbound_listener: Effect | None = None
-    inbound_cluster: Effect | None = None
-    inbound_listener: Effect | None = None
+    outbound: Effects = field(default_factory=Effects)
+    inbound: Effects = field(default_factory=Effects)
     local_port: Callable[[Inbound], int] = attrgetter("workload_port")
     touches_all: bool = False
     unused: Opinion = _no_opinion
     advice: Opinion = _no_opinion
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """What a kind says where its policies are merged. Compared by identity; equal configurations share one.
+
+    The configuration is None where the kind has an effect without one.
+    """
+
+    kind: PolicyKind
+    conf: Any
 
 
 Kinds = Mapping[str, PolicyKind]

@@ -759,13 +759,27 @@ DATAPLANES: Rows = [
     (f"MESH010 {AT_OUTBOUND}.name: unknown field", gateway(f"outbound: [{{port: 1, {TAGS}, ▸name: web}}]")),
     *ADMIN_PORTS,
     ("MESH021 networking.admin.port: must be a port, 1 to 65535", gateway("admin: {▸port: 65536}")),
-    ("MESH009 networking.transparentProxying: not supported yet", gateway("▸transparentProxying: {}")),
+    (
+        "MESH009 networking.transparentProxying.directAccessServices: not supported yet: direct access to services",
+        gateway("transparentProxying: {▸directAccessServices: [web]}"),
+    ),
+    (
+        "MESH021 networking.transparentProxying.redirectPortInbound: must be a port, 1 to 65535",
+        gateway("transparentProxying: {▸redirectPortInbound: 65536, redirectPortOutbound: 15001}"),
+    ),
+    (
+        "MESH013 networking.transparentProxying.ipFamilyMode: must be one of",
+        gateway("transparentProxying: {▸ipFamilyMode: ipv4}"),
+    ),
     ("MESH009 metrics: not supported yet: metrics backends", gateway() + "▸metrics: {type: prometheus}\n"),
     ("MESH009 probes: not supported yet: virtual probes", gateway() + "▸probes: {port: 9000}\n"),
     ("MESH010 networking.inbounds: unknown field; did you mean 'inbound'?", gateway("▸inbounds: []")),
     # Fields are named as the user spelt them, not as the schema does.
     (f"MESH021 {AT_INBOUND}.service_port: must be a port, 1 to 65535", inbound("▸service_port: 70000")),
-    ("MESH009 networking.transparent_proxying: not supported yet", gateway("▸transparent_proxying: {}")),
+    (
+        "MESH009 networking.transparent_proxying.direct_access_services: not supported yet",
+        gateway("transparent_proxying: {▸direct_access_services: []}"),
+    ),
     (
         f"MESH010 {AT_INBOUND}.service_port: unknown field; did you mean 'servicePort'?",
         inbound("servicePort: 8080, ▸service_port: 8081"),
@@ -1016,7 +1030,7 @@ def test_every_code_is_shown_by_a_row() -> None:
     }
 
     # Codes from MESH100 on belong to the border with Ansible, some others to `test_findings_traffic.py`.
-    elsewhere = ("MESH060", "MESH1", "MESH203", "MESH215", "MESH218", "MESH22", "MESH23")
+    elsewhere = ("MESH060", "MESH1", "MESH203", "MESH215", "MESH218", "MESH22", "MESH23", "MESH24", "MESH25", "MESH26")
     assert shown == {code for code in CODES if not code.startswith(elsewhere)}
 
 

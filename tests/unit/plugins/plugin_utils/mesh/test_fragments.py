@@ -108,12 +108,12 @@ def test_shared_fragments_name_each_source(universe: api.Universe) -> None:
 
 
 def test_a_resource_is_made_of_its_key_alone(proxies: dict[str, Proxy]) -> None:
-    for fragment, _layers in placed(proxies):
-        resource = fragment.resource()
+    for one in placed(proxies):
+        resource = one.fragment.resource()
         before = copy.deepcopy(resource)
         spoil(resource)
 
-        assert fragment.resource() == before
+        assert one.fragment.resource() == before
 
 
 def test_what_was_handed_out_can_be_changed_without_harm(universe: api.Universe) -> None:

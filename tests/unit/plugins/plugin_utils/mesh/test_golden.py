@@ -94,6 +94,7 @@ DIFFERENCES: list[tuple[int, tuple[str | int, ...], Any, Any]] = [
         [{"header": {"key": "x-a", "value": "1,2"}}, {"header": {"key": "accept", "value": "a,b"}, **SET}],
     ),
     (9, (*HEALTH_CHECK, "httpHealthCheck", "codecClientType"), None, "HTTP2"),
+    (13, (type_urls.CLUSTER, "outbound:passthrough:ipv4", "connectTimeout"), "5s", "10s"),
     (16, (*FILTERS, 1, "name"), "envoy.filters.network.tcp_proxy", None),
     (16, (*FILTERS, 0, "name"), "envoy.filters.network.kafka_broker", "envoy.filters.network.tcp_proxy"),
     (17, HEALTH_CHECK, TCP_CHECK, None),

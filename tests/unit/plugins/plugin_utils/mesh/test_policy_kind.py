@@ -15,7 +15,11 @@ import pytest
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api, kinds
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.envoy import type_urls
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings import CODES
-from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.kinds.policy_kind import PolicyKind, Problem
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.kinds.policy_kind import (
+    Effects,
+    PolicyKind,
+    Problem,
+)
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.target_ref import TargetKind
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.protocol import Protocol
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.proxy import Compiler, Proxy
@@ -74,13 +78,13 @@ def check(conf: BannerConf) -> Iterator[Problem]:
         yield Problem(CODES["MESH013"], ("color", "name"), "must not be mauve")
 
 
-def outbound_listener(listener: dict[str, Any], conf: BannerConf, protocol: Protocol) -> None:
-    listener["banner"] = {"text": conf.banner_text, "protocol": protocol.value}
+def on_connection_manager(manager: dict[str, Any], conf: BannerConf, protocol: Protocol) -> None:
+    manager["banner"] = {"text": conf.banner_text, "protocol": protocol.value}
 
 
 @pytest.fixture
 def mesh_banner(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> PolicyKind:
-    """The kind MeshBanner, which is allowed for MeshSubset and writes a banner on outbound listeners."""
+    """The kind MeshBanner, which is allowed for MeshSubset and writes a banner into outbound connection managers."""
     (tmp_path / "meshbanner.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     kind = PolicyKind(
         name="MeshBanner",
@@ -89,7 +93,7 @@ def mesh_banner(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Poli
         top=frozenset({TargetKind.MESH, TargetKind.MESH_SUBSET}),
         to=frozenset({TargetKind.MESH, TargetKind.MESH_SERVICE}),
         check=check,
-        outbound_listener=outbound_listener,
+        outbound=Effects(connection_manager=on_connection_manager),
     )
     monkeypatch.setitem(kinds.POLICY_KINDS, kind.name, kind)  # type: ignore[misc]
     return kind
@@ -190,9 +194,15 @@ def test_it_is_matched_and_merged_like_every_other(universe: api.Universe) -> No
     assert [policy["name"] for policy in api.matched_policies(universe, WEB)] == ["hc", "general", "special"]
 
 
+def manager_of(resources: dict[str, Any]) -> dict[str, Any]:
+    [found] = resources[type_urls.LISTENER][LISTENER]["filterChains"][0]["filters"]
+    config: dict[str, Any] = found["typedConfig"]
+    return config
+
+
 def test_it_takes_effect_where_it_says_and_nowhere_else(universe: api.Universe) -> None:
     with_banner = api.compile_proxy(universe, WEB)
-    banner = with_banner[type_urls.LISTENER][LISTENER].pop("banner")
+    banner = manager_of(with_banner).pop("banner")
     index = universe.indexes["default"]
     without: Proxy = Compiler(index, {"MeshHealthCheck": kinds.POLICY_KINDS["MeshHealthCheck"]}).proxy(
         universe.dataplane(WEB), api.Target()
@@ -221,12 +231,12 @@ def test_effects_come_in_the_order_of_the_table(universe: api.Universe, mesh_ban
     twice = replace(index, policies=dict.fromkeys(("A", "B"), index.policies["MeshBanner"]))
 
     def noting(name: str) -> PolicyKind:
-        def note(listener: dict[str, Any], _conf: BannerConf, _protocol: Protocol) -> None:
-            listener.setdefault("order", []).append(name)
+        def note(manager: dict[str, Any], _conf: BannerConf, _protocol: Protocol) -> None:
+            manager.setdefault("order", []).append(name)
 
-        return replace(mesh_banner, name=name, outbound_listener=note)
+        return replace(mesh_banner, name=name, outbound=Effects(connection_manager=note))
 
     for order in (["A", "B"], ["B", "A"]):
         compiler = Compiler(twice, {name: noting(name) for name in order})
         resources = compiler.proxy(universe.dataplane(WEB), api.Target()).all_resources(api.Target())
-        assert resources[type_urls.LISTENER][LISTENER]["order"] == order
+        assert manager_of(resources)["order"] == order
