@@ -73,11 +73,11 @@ from ansible_collections.meshsmith.universal.plugins.plugin_utils import _edge
 
 @pass_context
 def effective(
-    context: Any, mesh: Any, kind: str, dataplane: str, service: Any, mesh_name: str | None = None
+    context: Any, mesh: Any, kind: str, dataplane: str, service: Any = None, mesh_name: str | None = None
 ) -> dict[str, Any]:
     """The merged configuration with the policy behind each field."""
     with _edge.valid_mesh(context, mesh) as loaded:
-        name, _tags = _edge.service_and_tags(service)
+        name, _tags = _edge.service_and_tags(service) if service is not None else (None, None)
         return _edge.api.effective(loaded.universe, kind, _edge.dataplane_of(loaded, dataplane, mesh_name), name)
 
 

@@ -33,6 +33,12 @@ REQUIREMENTS = (
     Requirement("yaml", "PyYAML", "6.0"),
     # The first version with `referencing`, which resolves references between our schemas.
     Requirement("jsonschema", "jsonschema", "4.18.0"),
+    # Envoy's messages, for resources that the user writes. The first version that says which fields are repeated.
+    Requirement("google.protobuf", "protobuf", "6.31.1"),
+    # Of its packages one that holds no messages: those are loaded when a mesh needs them.
+    Requirement("envoy.config", "xds-protos", "1.74.0"),
+    Requirement("jsonpatch", "jsonpatch", "1.33"),
+    Requirement("jsonpointer", "jsonpointer", "2.4"),
 )
 
 

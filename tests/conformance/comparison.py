@@ -16,7 +16,8 @@ from .facts import Facts
 from .initial import written_out
 from .protos import ABSENT, Difference, canonical, differences
 from .recordings import Case, Resource, ResourceSet, cases
-from .rules import NOT_YET, REFUSED, RULES, TAKEN_OUT, Rule
+from .rules import NOT_YET, REFUSED, RULES, Rule
+from .virtual_ips import virtual_ips
 
 # The recordings hold the kafka filter, so the target is an Envoy that has it.
 TARGET = api.Target(envoy_has_kafka=True)
@@ -42,32 +43,13 @@ def refused(case: Case) -> list[str]:
     return [place for places in REFUSED.values() for document in case.documents for place in places(document)]
 
 
-def taken_out(case: Case) -> dict[str, set[str]]:
-    """By dataplane, which members of its `networking` are taken out."""
-    members = {
-        document["name"]: document["networking"].keys() & {*TAKEN_OUT.values()}
-        for document in case.documents
-        if document["type"] == "Dataplane"
-    }
-    return {dataplane: found for dataplane, found in members.items() if found}
-
-
 def documents(case: Case) -> tuple[Resource, ...]:
-    """The documents of a case without what is taken out."""
-    return tuple(
-        document | {"networking": {key: value for key, value in networking.items() if key not in TAKEN_OUT.values()}}
-        if (networking := document.get("networking")) is not None
-        else document
-        for document in case.documents
-    )
-
-
-def _is_compared(case: Case) -> bool:
-    return not not_yet(case) and not refused(case) and bool(case.kuma.keys() - taken_out(case).keys())
+    """The documents of a case, and the one that says which address the control plane gave to which service."""
+    return (*case.documents, *virtual_ips(case))
 
 
 # The names of the cases that are compared.
-COMPARED = [name for name, case in cases().items() if _is_compared(case)]
+COMPARED = [name for name, case in cases().items() if not not_yet(case) and not refused(case)]
 
 
 def load(found: Iterable[Resource], name: str) -> api.Universe:
@@ -91,7 +73,7 @@ def compiled(name: str) -> dict[str, ResourceSet]:
 def compare(name: str) -> Outcome:
     case = cases()[name]
     ours, outcome, facts = compiled(name), Outcome(), Facts(written_out(documents(case)))
-    for dataplane in sorted((ours.keys() | case.kuma.keys()) - taken_out(case).keys()):
+    for dataplane in sorted(ours.keys() | case.kuma.keys()):
         here, there = ours.get(dataplane, {}), case.kuma.get(dataplane, {})
         outcome.differences[dataplane] = [
             f"{type_url.rpartition('.')[2]} {resource}: {path or 'the resource'}: here {left!r}, Kuma has {right!r}"

@@ -14,17 +14,24 @@ SERVICE_TAG = "kuma.io/service"
 PROTOCOL_TAG = "kuma.io/protocol"
 
 _SUBSET_CLUSTER = re.compile(r"(.+)-[0-9a-f]{16}\Z")
+_PASSTHROUGH_CLUSTER = re.compile(r"(in|out)bound:passthrough:ipv[46]\Z")
+
+
+def is_transparent(dataplane: Resource) -> bool:
+    """Whether the traffic of its host is redirected to it."""
+    return "transparentProxying" in dataplane["networking"]
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A service as one dataplane uses it."""
+    """A service as one dataplane uses it, or where redirected traffic goes that is for no service."""
 
     # the protocol tags of its endpoints, in lower case; None among them if an endpoint has none
     protocols: frozenset[str | None]
     # every `spec.to[].default` that goes into its configuration, in any order
     health_checks: tuple[Resource, ...]
     retries: tuple[Resource, ...]
+    is_passthrough: bool = False
 
     @property
     def request_retries(self) -> list[Resource]:
@@ -49,6 +56,8 @@ class Facts:
 
     def destination(self, dataplane: str, type_url: str, resource: Resource) -> Destination | None:
         """Where a cluster, or the listener of an outbound, leads. None for any other resource."""
+        if self._is_passthrough(dataplane, type_url, resource):
+            return Destination(frozenset(), (), (), is_passthrough=True)
         if type_url == CLUSTER:
             service: str | None = self._service(resource["name"])
         elif type_url == LISTENER and resource.get("trafficDirection") == "OUTBOUND":
@@ -63,6 +72,10 @@ class Facts:
             self._confs("MeshHealthCheck", dataplane, service),
             self._confs("MeshRetry", dataplane, service),
         )
+
+    def _is_passthrough(self, dataplane: str, type_url: str, resource: Resource) -> bool:
+        is_named_so = type_url == CLUSTER and _PASSTHROUGH_CLUSTER.match(resource["name"]) is not None
+        return is_named_so and is_transparent(self._dataplanes[dataplane])
 
     def _service(self, cluster: str) -> str:
         subset = _SUBSET_CLUSTER.match(cluster)

@@ -93,6 +93,16 @@ def _has_maximum_without_base(destination: Destination) -> bool:
     return given == {"maxInterval"}
 
 
+def _is_passthrough(destination: Destination) -> bool:
+    return destination.is_passthrough
+
+
+def _drop_default_connect_timeout(cluster: Resource, _destination: Destination) -> None:
+    # One that a MeshProxyPatch sets is compared.
+    if cluster["connectTimeout"] in ("5s", "10s"):
+        del cluster["connectTimeout"]
+
+
 def _drop_health_checks(cluster: Resource, _destination: Destination) -> None:
     cluster.pop("healthChecks", None)
 
@@ -188,6 +198,7 @@ RULES = (
     Rule(7, "bytes of tcp checks are what the base64 stands for", CLUSTER, _sends_or_expects_bytes, _drop_payload_text),
     Rule(8, "header values are sent as written", CLUSTER, _has_headers_with_comma, _drop_headers_with_comma),
     Rule(9, "http checks of mesh services speak HTTP/2", CLUSTER, _speaks("http"), _drop_codec),
+    Rule(13, "passthrough has 10s to connect", CLUSTER, _is_passthrough, _drop_default_connect_timeout),
     Rule(22, "a back-off has a base interval", LISTENER, _has_maximum_without_base, _drop_base_interval),
     Rule(24, "kafka services have tcp checks", CLUSTER, _KAFKA_CHECKED, _drop_health_checks),
     Rule(24, "kafka services have tcp attempts", LISTENER, _KAFKA_RETRIED, _drop_attempts),
@@ -199,10 +210,6 @@ NOT_YET: dict[str, Callable[[Resource], bool]] = {
     "legacy HealthCheck": lambda document: document["type"] == "HealthCheck",
     "legacy TrafficRoute": lambda document: document["type"] == "TrafficRoute",
 }
-
-# What is not supported yet and concerns nothing but the dataplanes that have it: a member of `networking`, by its name.
-# It is taken out, and such dataplanes are not compared; to all others they are endpoints, with it or without.
-TAKEN_OUT = {"transparent proxying": "transparentProxying"}
 
 
 def _base_intervals_of_zero(document: Resource) -> Iterator[str]:

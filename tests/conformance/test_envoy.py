@@ -7,6 +7,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import subprocess
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,45 @@ from .recordings import Resource, ResourceSet, cases
 
 SECONDS = 60
 
-# Envoy's words.
-BASE_ABOVE_MAXIMUM = "max_interval must greater than or equal"
+
+@dataclass(frozen=True)
+class Refusal:
+    """Something that Envoy refuses and that is sent all the same, because the policy says so and Kuma sends it too.
+
+    `words` are Envoy's. `mended` gets every object of a configuration, and returns the nearest one that Envoy takes.
+    """
+
+    reason: str
+    words: str
+    mended: Callable[[Resource], Resource]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def _with_maximum_raised(value: Resource) -> Resource:
+    if value.keys() != {"baseInterval", "maxInterval"}:
+        return value
+    return value | {"maxInterval": max(value.values(), key=lambda interval: float(interval.removesuffix("s")))}
+
+
+def _without_echo_before_others(value: Resource) -> Resource:
+    filters = value.get("filters", [])
+    kept = [one for one in filters[:-1] if one["name"] != "envoy.filters.network.echo"] + filters[-1:]
+    return value | {"filters": kept} if kept != filters else value
+
+
+BASE_ABOVE_MAXIMUM = Refusal(
+    "a back-off has a base above its maximum",
+    "max_interval must greater than or equal",
+    _with_maximum_raised,
+)
+ECHO_BEFORE_OTHERS = Refusal(
+    "a MeshProxyPatch puts the filter echo, which answers everything itself, before others",
+    "terminal filter named envoy.filters.network.echo of type envoy.filters.network.echo must be the last filter",
+    _without_echo_before_others,
+)
+REFUSALS = (BASE_ABOVE_MAXIMUM, ECHO_BEFORE_OTHERS)
 
 
 @pytest.fixture(scope="session")
@@ -33,28 +72,45 @@ def envoy() -> Path:
 
 @pytest.mark.parametrize("name", COMPARED)
 def test_envoy_accepts(name: str, envoy: Path, tmp_path: Path) -> None:
-    """All but back-offs whose base is above their maximum, which are sent as Kuma sends them, with a warning."""
+    """All but what has one of the reasons to be refused, and that as well when it is mended."""
     universe = load(documents(cases()[name]), name)
-    # The wheel's Envoy has no contrib extensions, so the target has no kafka filter either.
-    resource_sets = (api.compile_proxy(universe, dataplane) for dataplane in universe.dataplanes)
-    configurations = {json.dumps(_flatten(resources, tmp_path)) for resources in resource_sets}
-    mended = {configuration: json.dumps(_with_maxima_raised(configuration)) for configuration in configurations}
+    configurations = _configurations(universe, tmp_path)
+    mended = {configuration: _mended(configuration, REFUSALS) for configuration in configurations}
+    expected = {configuration: words for configuration in configurations if (words := _expected(configuration))}
 
-    refusals = _refusals(envoy, sorted({*configurations, *mended.values()}), tmp_path)
+    answers = _refusals(envoy, sorted({*configurations, *mended.values()}), tmp_path)
 
     assert configurations
-    assert not refusals.keys() & mended.values(), refusals
-    assert refusals.keys() == {
-        configuration for configuration in configurations if mended[configuration] != configuration
-    }
-    assert all(BASE_ABOVE_MAXIMUM in words for words in refusals.values()), refusals
-    assert bool(refusals) == any(finding.code == "MESH214" for finding in universe.findings)
+    assert not answers.keys() & mended.values(), answers
+    assert answers.keys() == expected.keys()
+    assert all(any(words in said for words in expected[refused]) for refused, said in answers.items()), answers
+    is_warned_of = any(finding.code == "MESH214" for finding in universe.findings)
+    assert is_warned_of == any(BASE_ABOVE_MAXIMUM.words in words for words in expected.values())
 
 
-def test_a_base_above_its_maximum_is_among_the_cases() -> None:
-    findings = (finding for name in COMPARED for finding in load(documents(cases()[name]), name).findings)
+@pytest.mark.parametrize("refusal", REFUSALS, ids=str)
+def test_every_reason_to_be_refused_is_among_the_cases(refusal: Refusal, tmp_path: Path) -> None:
+    universes = (load(documents(cases()[name]), name) for name in COMPARED)
+    configurations = (one for universe in universes for one in _configurations(universe, tmp_path))
 
-    assert any(finding.code == "MESH214" for finding in findings)
+    assert any(_mended(configuration, [refusal]) != configuration for configuration in configurations)
+
+
+def _configurations(universe: api.Universe, scratch: Path) -> set[str]:
+    """Those of all dataplanes. The wheel's Envoy has no contrib extensions, so they have no kafka filter."""
+    resource_sets = (api.compile_proxy(universe, dataplane) for dataplane in universe.dataplanes)
+    return {json.dumps(_flatten(resources, scratch)) for resources in resource_sets}
+
+
+def _mended(configuration: str, refusals: Iterable[Refusal]) -> str:
+    for refusal in refusals:
+        configuration = json.dumps(json.loads(configuration, object_hook=refusal.mended))
+    return configuration
+
+
+def _expected(configuration: str) -> list[str]:
+    """The words for everything that Envoy refuses in a configuration. It says only what it finds first."""
+    return [refusal.words for refusal in REFUSALS if _mended(configuration, [refusal]) != configuration]
 
 
 def _refusals(envoy: Path, configurations: list[str], scratch: Path) -> dict[str, str]:
@@ -70,17 +126,6 @@ def _refusals(envoy: Path, configurations: list[str], scratch: Path) -> dict[str
     words = [check.communicate(timeout=SECONDS)[0] for check in checks]
     answers = zip(configurations, checks, words, strict=True)
     return {configuration: said for configuration, check, said in answers if check.returncode}
-
-
-def _with_maxima_raised(configuration: str) -> dict[str, Any]:
-    """The configuration with each maximum of a back-off at least as high as its base."""
-
-    def raised(value: dict[str, Any]) -> dict[str, Any]:
-        if value.keys() == {"baseInterval", "maxInterval"}:
-            return value | {"maxInterval": max(value.values(), key=lambda interval: float(interval.removesuffix("s")))}
-        return value
-
-    return json.loads(configuration, object_hook=raised)
 
 
 def _flatten(resources: ResourceSet, scratch: Path) -> dict[str, Any]:

@@ -11,15 +11,14 @@ import pytest
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings import Severity
 
-from .comparison import COMPARED, compare, compiled, documents, load, not_yet, refused, resource_sets, taken_out
+from .comparison import COMPARED, compare, compiled, documents, load, not_yet, refused, resource_sets
 from .conftest import FIGURE
 from .initial import initial_policies, loses_by_name, with_origin, with_smaller_names, written_out
 from .recordings import cases
-from .rules import NOT_YET, REFUSED, RULES, TAKEN_OUT, Rule
+from .rules import NOT_YET, REFUSED, RULES, Rule
 
 LEFT_OUT = [name for name, case in cases().items() if not_yet(case)]
 ON_PURPOSE = [name for name, case in cases().items() if refused(case)]
-IN_PART = [name for name, case in cases().items() if taken_out(case)]
 WITH_INITIAL = [name for name in COMPARED if initial_policies(cases()[name].documents)]
 
 
@@ -43,24 +42,7 @@ def test_what_is_left_out_is_refused(name: str) -> None:
     """A case is only left out while it cannot be compiled."""
     case = cases()[name]
 
-    assert load(case.documents, name).errors, f"{name} can be compared now: take '{not_yet(case)}' out of NOT_YET"
-
-
-@pytest.mark.parametrize("name", IN_PART)
-def test_what_is_taken_out_is_refused(name: str) -> None:
-    """A dataplane is only left out while it is refused, for what is taken out and for nothing else."""
-    case = cases()[name]
-    expected = {
-        (dataplane, f"networking.{member}") for dataplane, members in taken_out(case).items() for member in members
-    }
-
-    assert {(error.name, error.path) for error in load(case.documents, name).errors} == expected
-    assert not load(documents(case), name).errors
-
-
-@pytest.mark.parametrize("reason", TAKEN_OUT)
-def test_every_reason_takes_something_out_of_a_case_that_is_compared(reason: str) -> None:
-    assert any(TAKEN_OUT[reason] in members for name in COMPARED for members in taken_out(cases()[name]).values())
+    assert load(documents(case), name).errors, f"{name} can be compared now: take '{not_yet(case)}' out of NOT_YET"
 
 
 @pytest.mark.parametrize("name", WITH_INITIAL)
@@ -100,7 +82,7 @@ def test_every_reason_leaves_a_case_out(reason: str) -> None:
 @pytest.mark.parametrize("name", ON_PURPOSE)
 def test_what_is_refused_on_purpose_is_refused_for_that(name: str) -> None:
     case = cases()[name]
-    errors = [finding.path for finding in load(case.documents, name).findings if finding.severity is Severity.ERROR]
+    errors = [finding.path for finding in load(documents(case), name).findings if finding.severity is Severity.ERROR]
 
     assert sorted(errors) == sorted(refused(case))
 

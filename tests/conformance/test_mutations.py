@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.findings
 
 from .conftest import FIGURE
 from .exemptions import EXEMPTIONS, Exemption, Steps, changed_place, steps
-from .recordings import Mutation, mutations
+from .facts import SERVICE_TAG
+from .recordings import Mutation, Resource, mutations
 
 MESH = {"type": "Mesh", "name": "default", "skipCreatingInitialPolicies": ["*"]}
 
@@ -28,8 +29,25 @@ def _findings(name: str) -> tuple[Finding, ...]:
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "document.yaml")
         file.write_text(_text(mutations()[name]))
-        universe = api.load(paths=[str(file)], documents=[api.document(MESH, file="mesh")])
+        beside = [MESH, *_virtual_ips(mutations()[name].document)]
+        universe = api.load(paths=[str(file)], documents=[api.document(document, file="mesh") for document in beside])
     return tuple(finding for finding in universe.findings if finding.source.file == str(file))
+
+
+def _virtual_ips(document: Resource) -> list[Resource]:
+    """An address for each service of a Dataplane: a control plane would give it one."""
+    services = _services(document) if document["type"] == "Dataplane" else ()
+    addresses = {service: f"240.0.0.{number}" for number, service in enumerate(services)}
+    return [{"type": "VirtualIPs", "mesh": document["mesh"], "services": addresses}] if addresses else []
+
+
+def _services(value: Any) -> Iterator[str]:
+    """What a damaged document has as names of services, wherever it has them."""
+    if isinstance(value, dict):
+        service = value.get(SERVICE_TAG)
+        yield from (service,) if isinstance(service, str) and service else ()
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _services(member)
 
 
 def _text(mutation: Mutation) -> str:

@@ -11,16 +11,19 @@ from typing import Any, NamedTuple
 from . import check, hints, index, initial, lint, source, vips
 from .decode import decode
 from .envoy import cluster, listener, tokens, type_urls
-from .explain import as_data, destination_as_data, inbounds_as_data
+from .explain import as_data, destination_as_data, inbounds_as_data, modifications_as_data
 from .explain import text as explanation_text
 from .findings import Finding, Severity, did_you_mean
-from .kinds import POLICY_KINDS
+from .kinds import POLICY_KINDS, meshproxypatch
+from .kinds.meshproxypatch import NOT_APPLICABLE
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
 from .model.virtual_ips import DEFAULT_CIDR, virtual_network
-from .proxy import Compiler, Target
+from .patches import StepError
+from .proxy import Compiler, Proxy, Target
 from .release import Release, Serialiser
 from .routes import Destination
 from .source import Document
+from .templates import OwnResource
 
 __all__ = [
     "DataplaneId",
@@ -155,11 +158,13 @@ def find_dataplane(universe: Universe, name: str, mesh: str | None = None) -> Da
 
 
 def compile_proxy(
-    universe: Universe, dataplane: DataplaneId, target: Target = DEFAULT_TARGET
+    universe: Universe, dataplane: DataplaneId, target: Target = DEFAULT_TARGET, own: Sequence[OwnResource] = ()
 ) -> dict[str, dict[str, Any]]:
-    """`{type URL: {name: resource}}` in proto3 JSON, the shape of Kuma's inspect API (`_config`)."""
-    proxy = universe.compiled(dataplane.mesh).compiler.proxy(universe.dataplane(dataplane), target)
-    return proxy.all_resources(target)
+    """`{type URL: {name: resource}}` in proto3 JSON, the shape of Kuma's inspect API (`_config`). MeshError.
+
+    `own` are resources of templates, which join those that are made of the mesh.
+    """
+    return _proxy(universe, dataplane, target, own).all_resources(target)
 
 
 def compile_release(
@@ -168,24 +173,39 @@ def compile_release(
     target: Target = DEFAULT_TARGET,
     revision: str | None = None,
     sensitive: bool = False,
+    own: Sequence[OwnResource] = (),
 ) -> Release:
     """The release of one dataplane. MeshError if the input has errors.
 
-    `sensitive` says that values of the input were encrypted: the release then asks to be shown by names only.
+    `sensitive` says that values of the input were encrypted: the release then asks to be shown by names only. `own` are
+    resources of templates, which join those that are made of the mesh.
     """
-    compiled = universe.compiled(dataplane.mesh)
-    proxy = compiled.compiler.proxy(universe.dataplane(dataplane), target)
-    return compiled.serialiser.release(proxy, target, revision, sensitive)
+    proxy = _proxy(universe, dataplane, target, own)
+    return universe.compiled(dataplane.mesh).serialiser.release(proxy, target, revision, sensitive)
+
+
+def _proxy(universe: Universe, dataplane: DataplaneId, target: Target, own: Sequence[OwnResource]) -> Proxy:
+    compiler = universe.compiled(dataplane.mesh).compiler
+    try:
+        return compiler.proxy(universe.dataplane(dataplane), target, own)
+    except StepError as problem:
+        # Checks of the mesh know neither the host nor the templates.
+        document = problem.step.policy.document
+        policy = problem.step.policy
+        found = document.finding(NOT_APPLICABLE, problem.error.path, str(problem.error), policy.kind, policy.name)
+        raise MeshError(str(found), [found]) from None
 
 
 def matched_policies(universe: Universe, dataplane: DataplaneId) -> list[dict[str, str]]:
     """The policies that select a dataplane, by kind and precedence, low to high: kind, name, file."""
-    selections = universe.compiled(dataplane.mesh).compiler.select(universe.dataplane(dataplane))
-    policies = universe.indexes[dataplane.mesh].policies
+    compiler = universe.compiled(dataplane.mesh).compiler
+    resource = universe.dataplane(dataplane)
+    policies = [
+        selection.rules.policies[position] for selection in compiler.select(resource) for position in selection.policies
+    ]
     return [
         {"kind": policy.kind, "name": policy.name, "file": policy.document.file}
-        for selection in selections
-        for policy in (policies[selection.rules.kind.name][position] for position in selection.policies)
+        for policy in (*policies, *compiler.patches.select(resource))
     ]
 
 
@@ -283,15 +303,21 @@ def _destination_tags(service: str, tags: Mapping[str, str] | None) -> dict[str,
     return dict(sorted({**(tags or {}), SERVICE_TAG: service}.items()))
 
 
-def effective(universe: Universe, kind: str, dataplane: DataplaneId, service: str) -> dict[str, Any]:
+def effective(universe: Universe, kind: str, dataplane: DataplaneId, service: str | None = None) -> dict[str, Any]:
     """What the policies of a kind merge to for a service, and where each field comes from.
 
     `{"conf": {…}, "fields": {"http.path": {"value": …, "policy": {…}, "losers": […]}}}`; both are empty where no
-    policy applies.
+    policy applies. Of MeshProxyPatch, which is about the whole proxy, the modifications in the order in which they are
+    carried out: `{"modifications": [{"modification": {…}, "policy": {…}}]}`.
     """
-    if kind not in POLICY_KINDS:
-        raise MeshError(f"there is no policy kind '{kind}'{did_you_mean(kind, POLICY_KINDS)}")
+    kinds = (*POLICY_KINDS, meshproxypatch.KIND.name)
+    if kind not in kinds:
+        raise MeshError(f"there is no policy kind '{kind}'{did_you_mean(kind, kinds)}")
     compiler = universe.compiled(dataplane.mesh).compiler
+    if kind == meshproxypatch.KIND.name:
+        return {"modifications": modifications_as_data(compiler, universe.dataplane(dataplane))}
+    if service is None:
+        raise MeshError(f"what policies of kind {kind} say is about a service: name one")
     selections = compiler.select(universe.dataplane(dataplane))
     selection = next(one for one in selections if one.rules.kind.name == kind)
     merged = selection.merged(service)
@@ -309,11 +335,12 @@ def explain(
 ) -> dict[str, Any]:
     """Every field of every kind for the inbounds and the destinations of a dataplane, or for one destination.
 
-    `{"mesh": …, "dataplane": …, "inbounds": […], "destinations": […]}`, of each destination `service`, `tags` of a
-    subset, `protocol`, `cluster`, the number of `endpoints`, `outbounds` as `address:port`, and by name under `kinds`
-    what `effective` has, with two more members in each field: `envoy`, a list of `{"resource": …, "field": …}`, and
-    `no_effect`, a reason or null. Of each inbound `service`, `address`, `port`, `protocol` and `kinds`. MeshError for a
-    service that the dataplane has no outbound for.
+    `{"mesh": …, "dataplane": …, "inbounds": […], "destinations": […], "modifications": […]}`, of each destination
+    `service`, `tags` of a subset, `protocol`, `cluster`, the number of `endpoints`, `outbounds` as `address:port`, and
+    by name under `kinds` what `effective` has, with two more members in each field: `envoy`, a list of
+    `{"resource": …, "field": …}`, and `no_effect`, a reason or null. Of each inbound `service`, `address`, `port`,
+    `protocol` and `kinds`. MeshError for a service that the dataplane has no outbound for. Modifications are those of
+    `effective` for MeshProxyPatch, which is about the whole proxy.
     """
     compiler = universe.compiled(dataplane.mesh).compiler
     resource = universe.dataplane(dataplane)
@@ -336,6 +363,7 @@ def explain(
         "destinations": [
             destination_as_data(compiler, resource, goal, those, target) for goal, those in outbounds.items()
         ],
+        "modifications": modifications_as_data(compiler, resource),
     }
 
 

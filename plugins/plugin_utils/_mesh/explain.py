@@ -24,6 +24,7 @@ from .merge import SECTION, Layer, Merged, leaves
 from .model import StringMap, field_name
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
 from .model.duration import Duration
+from .model.policies import Policy
 from .protocol import Protocol
 from .proxy import Compiler, Target
 from .routes import Destination
@@ -89,12 +90,15 @@ def plain(value: object) -> Any:
 
 def _policy(layer: Layer, path: str) -> dict[str, object]:
     """Where a layer sets a field."""
-    document = layer.policy.document
-    at: Path = (*layer.item.path, *path.split("."))
+    return _place(layer.policy, (*layer.item.path, *path.split(".")))
+
+
+def _place(policy: Policy, at: Path) -> dict[str, object]:
+    document = policy.document
     position = document.position(at)
     return {
-        "kind": layer.policy.kind,
-        "name": layer.policy.name,
+        "kind": policy.kind,
+        "name": policy.name,
         "file": document.file,
         "line": position[0] if position else None,
         "path": format_path(document.as_written(at)),
@@ -236,7 +240,7 @@ def destination_as_data(
 
 def inbounds_as_data(compiler: Compiler, dataplane: Dataplane, target: Target) -> list[dict[str, Any]]:
     """The inbounds of a dataplane that have a listener: what every kind says for each, field by field."""
-    made = compiler.proxy(dataplane, target).resources
+    made = compiler.unpatched(dataplane, target)
     inbounds = []
     for inbound, found in compiler.inbounds(dataplane):
         situation = compiler.inbound_situation(inbound, found)
@@ -263,6 +267,23 @@ def inbounds_as_data(compiler: Compiler, dataplane: Dataplane, target: Target) -
             }
         )
     return inbounds
+
+
+def modifications_as_data(compiler: Compiler, dataplane: Dataplane) -> list[dict[str, Any]]:
+    """The modifications of MeshProxyPatch for a dataplane, as they are written, in the order in which they come."""
+    return [
+        {
+            "modification": _written(step.policy.document.value, step.modification.path),
+            "policy": _place(step.policy, step.modification.path),
+        }
+        for step in compiler.patches.steps_of(dataplane).steps
+    ]
+
+
+def _written(value: Any, path: Path) -> Any:
+    for part in path:
+        value = value[part]
+    return value
 
 
 def _kind_as_data(
@@ -310,6 +331,9 @@ def text(explanation: Mapping[str, Any]) -> str:
             f"({one['protocol']}, {one['endpoints']} {many}, at {at})"
         )
         lines += _kind_lines(one["kinds"])
+    for one in explanation["modifications"]:
+        lines.append(f"{explanation['dataplane']} is modified by {_where(one['policy'])}")
+        lines.append(f"  {_short(one['modification'])}")
     return "\n".join(lines) or f"{explanation['dataplane']} has neither inbounds nor outbounds"
 
 

@@ -8,13 +8,15 @@ fragment keeps no resource: each request makes a new one, so that nobody can cha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from .envoy import cluster, endpoint, listener, names, route, type_urls
+from .envoy import cluster, endpoint, files, listener, names, route, type_urls
 from .kinds.policy_kind import Effect, PolicyKind, Statement
 from .model.dataplane import Inbound
+from .model.policies import Maker
 from .protocol import Protocol
 from .versions import ZONE
 
@@ -24,9 +26,6 @@ _INBOUND_STREAM_IDLE = "3600s"
 
 # What kinds say that has an effect on a fragment, in the order in which kinds apply.
 Statements = tuple[Statement, ...]
-
-# What a resource is for (Kuma: the origin of a resource).
-Origin = Literal["inbound", "outbound", "transparent"]
 
 
 class RouteKey(NamedTuple):
@@ -61,16 +60,26 @@ class RouteKey(NamedTuple):
 class Fragment:
     """One Envoy resource. Compared by identity. `shared` says whether other dataplanes may have it as well.
 
-    `build` makes it of `key`, but for the routes of a listener, which have a key of their own.
+    `build` makes it of `key`, but for the routes of a listener, which have a key of their own. `origin` is what it is
+    for (Kuma: the origin of a resource), and `tags` are those of the service that a listener is for. `endpoints` is the
+    name of those that a cluster looks for which no key makes.
     """
 
     type_url: str
     name: str
-    origin: Origin
+    origin: str
     build: Callable[[Any], dict[str, Any]]
     key: object
     route: RouteKey | None = None
+    tags: Mapping[str, str] | None = None
+    endpoints: str | None = None
     shared: bool = True
+
+    @classmethod
+    def whole(cls, type_url: str, name: str, origin: str, resource: Mapping[str, Any], shared: bool) -> Fragment:
+        """Of a resource that no key makes. It is kept as text, which takes less memory than what stands in it."""
+        endpoints = files.endpoints(resource) if type_url == type_urls.CLUSTER else None
+        return cls(type_url, name, origin, json.loads, json.dumps(resource), endpoints=endpoints, shared=shared)
 
     def resource(self) -> dict[str, Any]:
         """The resource in proto3 JSON, with tokens and inline routes."""
@@ -78,6 +87,14 @@ class Fragment:
         if self.route is not None:
             listener.put_routes(resource, routeConfig=self.route.resource())
         return resource
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A fragment in a proxy, and what made it, by kind in Kuma's order. Compared by identity."""
+
+    fragment: Fragment
+    makers: tuple[Maker, ...] = ()
 
 
 class ClusterKey(NamedTuple):
@@ -116,7 +133,7 @@ class OutboundKey(NamedTuple):
 
     def fragment(self, route: RouteKey | None) -> Fragment:
         name = names.outbound_listener(self.address, self.port)
-        return Fragment(type_urls.LISTENER, name, "outbound", _outbound_listener, self, route)
+        return Fragment(type_urls.LISTENER, name, "outbound", _outbound_listener, self, route, dict(self.tags))
 
 
 class InboundKey(NamedTuple):
@@ -129,7 +146,8 @@ class InboundKey(NamedTuple):
 
     def fragment(self, route: RouteKey | None) -> Fragment:
         name = names.inbound_listener(self.inbound.address, self.inbound.port)
-        return Fragment(type_urls.LISTENER, name, "inbound", _inbound_listener, self, route, shared=False)
+        tags = self.inbound.tags
+        return Fragment(type_urls.LISTENER, name, "inbound", _inbound_listener, self, route, tags, shared=False)
 
 
 class LocalClusterKey(NamedTuple):

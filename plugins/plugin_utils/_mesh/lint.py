@@ -10,13 +10,15 @@ from typing import NamedTuple
 
 from .findings import Code, Finding, Path, Severity, code, did_you_mean, format_path
 from .index import Index
+from .kinds.meshproxypatch import MATCHES_NOTHING, NOT_APPLICABLE
 from .kinds.policy_kind import PolicyKind, Problem, Situation
 from .merge import Layer, Merged, leaves
 from .model.dataplane import PROTOCOL_TAG, Dataplane, Inbound
 from .model.mesh import Mesh
 from .model.policies import Item, Policy
+from .patches import Step, StepError
 from .protocol import Protocol, combine
-from .proxy import Compiler, Selections
+from .proxy import Compiler, Selections, Target
 from .routes import Destination
 from .versions import KNOWN_KINDS
 
@@ -172,6 +174,28 @@ def _shadowed(policy: Policy, items: tuple[Item, ...]) -> Iterator[Finding]:
             yield _of(policy, SHADOWED, item.path[:-1], f"has no effect: all of it is overridden by {' and '.join(by)}")
 
 
+def _patches(compiler: Compiler) -> Iterator[Finding]:
+    """Modifications of MeshProxyPatch that cannot be carried out, or have no effect on any proxy."""
+    selected: set[Policy] = set()
+    failed: dict[Step, Finding] = {}
+    for dataplane in compiler.index.dataplanes.values():
+        policies = compiler.patches.select(dataplane)
+        selected.update(policies)
+        if policies:
+            try:
+                compiler.proxy(dataplane, Target())
+            except StepError as problem:
+                error = problem.error
+                message = f"{error} (dataplane '{dataplane.name}')"
+                failed.setdefault(problem.step, _of(problem.step.policy, NOT_APPLICABLE, error.path, message))
+    yield from failed.values()
+    for step in compiler.patches.steps:
+        # What comes after a step that failed was not tried.
+        if not failed and step.policy in selected and step not in compiler.patches.taken:
+            message = "matches nothing on any proxy that the policy selects"
+            yield _of(step.policy, MATCHES_NOTHING, step.modification.path, message)
+
+
 class _Use(NamedTuple):
     """Where policies of a kind are merged: for a service or inbound in a situation, by layers, low to high."""
 
@@ -186,20 +210,22 @@ def policies(compiler: Compiler) -> Iterator[Finding]:
     """Policies that select nothing, settings that do nothing wherever they apply, and what a kind advises against."""
     index = compiler.index
     pairs: dict[tuple[Selections, Destination], None] = {}
-    selected: set[tuple[str, int]] = set()
+    selected: set[Policy] = set()
     for dataplane in index.dataplanes.values():
         selections = compiler.select(dataplane)
         for selection in selections:
-            selected.update((selection.rules.kind.name, position) for position in selection.policies)
+            selected.update(selection.rules.policies[position] for position in selection.policies)
+        selected.update(compiler.patches.select(dataplane))
         pairs.update(
             {(selections, compiler.destination(outbound.tags)): None for outbound in index.outbounds(dataplane)}
         )
     if index.dataplanes:
-        for kind, found in index.policies.items():
-            for position, policy in enumerate(found):
-                if (kind, position) not in selected and not policy.initial:
+        for found in index.policies.values():
+            for policy in found:
+                if policy not in selected and not policy.initial:
                     yield _of(policy, SELECTS_NOTHING, ("spec", "targetRef"), "selects none of the dataplanes")
     yield from _also_changed(compiler)
+    yield from _patches(compiler)
     uses = [*_outbound_uses(compiler, pairs), *_inbound_uses(compiler)]
     yield from _advice(uses)
     yield from _unused(uses)

@@ -18,7 +18,7 @@ from .kinds.policy_kind import PolicyKind, Statement
 from .match import Matcher
 from .model import field_name
 from .model.dataplane import SERVICE_TAG, Dataplane, Inbound
-from .model.policies import Item, Policy
+from .model.policies import Item, Maker, Policy
 
 # What a mapping sets by being there.
 SECTION: Final = object()
@@ -30,6 +30,11 @@ class Layer:
 
     policy: Policy
     item: Item
+
+    @cached_property
+    def maker(self) -> Maker:
+        """What names it as what made a resource."""
+        return self.policy.maker(self.item.path)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ that are made of the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -26,16 +26,20 @@ from .fragments import (
     OutboundKey,
     OutboundPassthroughKey,
     PassthroughClusterKey,
+    Placed,
     RouteKey,
     Statements,
 )
 from .index import Index, Service
-from .kinds import POLICY_KINDS
+from .kinds import POLICY_KINDS, meshproxypatch
 from .kinds.policy_kind import Kinds, Situation
-from .merge import Layer, Merged, Rules, Selection
+from .merge import Merged, Rules, Selection
 from .model.dataplane import SERVICE_TAG, Dataplane, Inbound, Outbound, Tags
+from .model.policies import Maker
+from .patches import Patches
 from .protocol import Protocol
 from .routes import Destination, destination
+from .templates import OwnResource
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,6 @@ class Target:
     envoy_has_kafka: bool = False
     ipv6: bool = True
     passthrough_log: str | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Placed:
-    """A fragment in a proxy, and the items of policies that made it, by kind in Kuma's order. Compared by identity."""
-
-    fragment: Fragment
-    layers: tuple[Layer, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +94,15 @@ Selections = tuple[Selection, ...]
 class Applied:
     """What policies say for a service or an inbound, of the kinds that have an effect on each sort of resource.
 
-    Compared by identity. Of each sort the statements, which make the resource, and the layers behind them.
+    Compared by identity. Of each sort the statements, which make the resource, and who made them.
     """
 
     def __init__(self, on_cluster: list[Merged], on_listener: list[Merged], on_routes: list[Merged]) -> None:
         self.on_cluster = _statements(on_cluster)
         self.on_listener = _statements(on_listener)
         self.on_routes = _statements(on_routes)
-        self.cluster_layers = _layers(on_cluster)
-        self.listener_layers = _layers([*on_listener, *on_routes])
+        self.cluster_makers = _makers(on_cluster)
+        self.listener_makers = _makers([*on_listener, *on_routes])
 
 
 class Outbounds(NamedTuple):
@@ -131,9 +127,34 @@ class Compiler:
         self._clusters: dict[tuple[object, ...], Placed] = {}
         self._endpoints: dict[Destination, Placed] = {}
         self._fragments: dict[object, Fragment] = {}
+        self.patches = Patches(index.policies.get(meshproxypatch.KIND.name, ()))
 
-    def proxy(self, dataplane: Dataplane, target: Target) -> Proxy:
-        """All resources of a dataplane. One that comes later takes the place of one of the same name, as in Kuma."""
+    def proxy(self, dataplane: Dataplane, target: Target, own: Sequence[OwnResource] = ()) -> Proxy:
+        """All resources of a dataplane, those of templates among them, after MeshProxyPatch. StepError."""
+        resources = self.unpatched(dataplane, target)
+        for one in own:
+            fragment = Fragment.whole(one.type_url, one.name, "template", one.resource, shared=False)
+            resources[one.type_url][one.name] = Placed(fragment, (one.maker,))
+        clusters, endpoints = resources[type_urls.CLUSTER], resources[type_urls.CLUSTER_LOAD_ASSIGNMENT]
+        steps = self.patches.steps_of(dataplane)
+        if steps.steps:
+            steps.take(clusters, resources[type_urls.LISTENER])
+        if own or steps.steps:
+            self._add_missing_endpoints(clusters, endpoints)
+        return Proxy(dataplane, resources)
+
+    def _add_missing_endpoints(self, clusters: Mapping[str, Placed], endpoints: dict[str, Placed]) -> None:
+        """Without them, Envoy would refuse a cluster that finds its endpoints in a file."""
+        for placed in clusters.values():
+            name = placed.fragment.endpoints
+            if name is not None and name not in endpoints:
+                endpoints[name] = Placed(self._shared(EndpointsKey(name, ())))
+
+    def unpatched(self, dataplane: Dataplane, target: Target) -> dict[str, dict[str, Placed]]:
+        """The resources of a dataplane by type URL and name, as they are before templates and MeshProxyPatch.
+
+        One that comes later takes the place of one of the same name, as in Kuma.
+        """
         clusters: dict[str, Placed] = {}
         endpoints: dict[str, Placed] = {}
         listeners: dict[str, Placed] = {}
@@ -149,14 +170,11 @@ class Compiler:
             listeners[found.listener.fragment.name] = found.listener
             clusters[goal.cluster] = found.cluster
             endpoints[goal.cluster] = found.endpoints
-        return Proxy(
-            dataplane=dataplane,
-            resources={
-                type_urls.CLUSTER: clusters,
-                type_urls.CLUSTER_LOAD_ASSIGNMENT: endpoints,
-                type_urls.LISTENER: listeners,
-            },
-        )
+        return {
+            type_urls.CLUSTER: clusters,
+            type_urls.CLUSTER_LOAD_ASSIGNMENT: endpoints,
+            type_urls.LISTENER: listeners,
+        }
 
     def passthrough(
         self, dataplane: Dataplane, target: Target
@@ -196,10 +214,10 @@ class Compiler:
             routes = RouteKey(True, service, local, protocol, applied.on_routes) if protocol.is_http else None
             key = InboundKey(inbound, not dataplane.redirected, target.envoy_has_kafka, applied.on_listener)
             listening = key.fragment(routes)
-            listeners[listening.name] = Placed(listening, applied.listener_layers)
+            listeners[listening.name] = Placed(listening, applied.listener_makers)
             exempt = dataplane.is_exempt(inbound)
             behind = LocalClusterKey(inbound, exempt, applied.on_cluster).fragment()
-            clusters[local] = Placed(behind, applied.cluster_layers)
+            clusters[local] = Placed(behind, applied.cluster_makers)
 
     def destination(self, tags: Tags) -> Destination:
         """The destination that an outbound's tags (sorted) name; equal tags give the same one."""
@@ -294,18 +312,18 @@ class Compiler:
             if fragment is None:
                 fragment = self._fragments[key, routes] = key.fragment(routes)
             found = self._outbounds[lookup] = Outbounds(
-                Placed(fragment, applied.listener_layers),
+                Placed(fragment, applied.listener_makers),
                 self._cluster(goal, service, applied),
                 self._load_assignment(goal, service),
             )
         return found
 
     def _cluster(self, goal: Destination, service: Service, applied: Applied) -> Placed:
-        lookup = (goal, applied.on_cluster, applied.cluster_layers)
+        lookup = (goal, applied.on_cluster, applied.cluster_makers)
         placed = self._clusters.get(lookup)
         if placed is None:
             key = ClusterKey(goal.cluster, service.protocol, applied.on_cluster)
-            placed = self._clusters[lookup] = Placed(self._shared(key), applied.cluster_layers)
+            placed = self._clusters[lookup] = Placed(self._shared(key), applied.cluster_makers)
         return placed
 
     def _load_assignment(self, goal: Destination, service: Service) -> Placed:
@@ -331,6 +349,7 @@ def _statements(merged: Iterable[Merged]) -> Statements:
     return tuple([one.statement for one in merged])
 
 
-def _layers(merged: Iterable[Merged]) -> tuple[Layer, ...]:
-    """The layers behind what kinds say, each once, in the order of kinds."""
-    return tuple(dict.fromkeys(chain.from_iterable([one.winners for one in merged])))
+def _makers(merged: Iterable[Merged]) -> tuple[Maker, ...]:
+    """The items of policies behind what kinds say, each once, in the order of kinds."""
+    layers = dict.fromkeys(chain.from_iterable([one.winners for one in merged]))
+    return tuple([layer.maker for layer in layers])

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .envoy import bootstrap, files, tokens, type_urls
-from .findings import format_path
-from .fragments import Fragment, RouteKey
-from .merge import Layer
+from .fragments import Fragment, Placed, RouteKey
 from .model.dataplane import Dataplane
-from .proxy import Placed, Proxy, Target
+from .model.policies import Maker
+from .proxy import Proxy, Target
 
 FORMAT = 1
 
@@ -116,8 +115,8 @@ class Serialiser:
         self._routes: dict[RouteKey, bytes] = {}
         self._bootstraps: dict[int | None, bytes] = {}
         self._origins: dict[Placed, list[bytes]] = {}
-        self._sources: dict[tuple[Layer, ...], bytes] = {}
-        self._by_layer: dict[Layer, bytes] = {}
+        self._by_makers: dict[tuple[Maker, ...], bytes] = {}
+        self._by_maker: dict[Maker, bytes] = {}
 
     def release(self, proxy: Proxy, target: Target, revision: str | None = None, sensitive: bool = False) -> Release:
         """The release of a proxy for a host.
@@ -137,7 +136,7 @@ class Serialiser:
                 routes += piece.routes
                 if piece.endpoints is not None:
                     made.append(piece.endpoints)
-                if placed.layers:
+                if placed.makers:
                     origins += self._origin(placed, piece)
         if routes:
             # Filled in together: JSON has no line feeds of its own, so that they can be told apart again.
@@ -169,7 +168,14 @@ class Serialiser:
             content = canonical(_typed(fragment.type_url, fragment.resource()))
             return _Piece(b"", endpoints=_file(_name(f"eds/{file_name(fragment.name)}"), content))
         if fragment.route is None:
-            return _Piece(template(_typed(fragment.type_url, fragment.resource())))
+            listener, routes = files.split_listener(_typed(fragment.type_url, fragment.resource()), file_name)
+            return _Piece(
+                template(listener),
+                tuple(
+                    (_name(f"rds/{file}"), template(_typed(type_urls.ROUTE_CONFIGURATION, route)))
+                    for file, route in routes.items()
+                ),
+            )
         line = self._listeners.get(fragment.key)
         if line is None:
             listener = files.listener(fragment.build(fragment.key), fragment.route.name, file_name)
@@ -188,31 +194,23 @@ class Serialiser:
         if lines is None:
             labels = [f"{_SORTS[placed.fragment.type_url]}/{placed.fragment.name}"]
             labels += [f"route/{file.text[len('rds/') :]}" for file, _route in piece.routes]
-            lines = [canonical(label) + b":" + self._layers(placed.layers) for label in labels]
+            lines = [canonical(label) + b":" + self._makers(placed.makers) for label in labels]
             if placed.fragment.shared:
                 self._origins[placed] = lines
         return lines
 
-    def _layers(self, layers: tuple[Layer, ...]) -> bytes:
-        """Items of policies in JSON. The cluster, the listener and the routes of a service often have the same ones."""
-        sources = self._sources.get(layers)
-        if sources is None:
-            lines = [self._source(layer) for layer in layers]
-            sources = self._sources[layers] = b"[" + b",".join(lines) + b"]"
-        return sources
+    def _makers(self, makers: tuple[Maker, ...]) -> bytes:
+        """What made a resource, in JSON. The cluster, the listener and the routes of a service often have the same."""
+        found = self._by_makers.get(makers)
+        if found is None:
+            found = self._by_makers[makers] = b"[" + b",".join([self._maker(maker) for maker in makers]) + b"]"
+        return found
 
-    def _source(self, layer: Layer) -> bytes:
-        source = self._by_layer.get(layer)
-        if source is None:
-            source = self._by_layer[layer] = canonical(
-                {
-                    "kind": layer.policy.kind,
-                    "name": layer.policy.name,
-                    "file": layer.policy.document.file,
-                    "path": format_path(layer.item.path),
-                }
-            )
-        return source
+    def _maker(self, maker: Maker) -> bytes:
+        found = self._by_maker.get(maker)
+        if found is None:
+            found = self._by_maker[maker] = canonical(maker._asdict())
+        return found
 
 
 def _typed(type_url: str, resource: Mapping[str, Any]) -> dict[str, Any]:

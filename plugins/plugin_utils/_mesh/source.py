@@ -62,6 +62,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+# The end of a line after which a text follows line by line.
+_LITERAL = re.compile(r"\|[-+0-9]*[ \t]*(?:[ \t]#.*)?\Z")
 
 _INTEGER = re.compile(r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|(0[0-7]*)|[1-9][0-9]{0,19})\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
@@ -160,14 +162,39 @@ class Document:
             value, place = value[part], members[part]
         return place
 
-    def finding(self, code: Code, path: Path, message: str, kind: str, name: str) -> Finding:
-        """A finding about a place in this document, which describes the resource `name` of a kind."""
+    def position_in_text(self, path: Path, inside: Place) -> Place | None:
+        """Where a line and column of the text at `path` stand, if the file has its lines as they are, after a `|`.
+
+        Where it has not, the text itself.
+        """
+        begin = self.position(path)
+        decoded = None if self.text is None else _decode(self.text)
+        if begin is None or not isinstance(decoded, str):
+            return begin
+        text: Any = self.value
+        for part in path:
+            text = text[part]
+        line, column = inside
+        rows, own = _LINE_BREAK.split(decoded), text.split("\n")
+        if _LITERAL.search(rows[begin[0] - 1]) and line <= len(own) and begin[0] + line <= len(rows):
+            row = rows[begin[0] + line - 1]
+            indentation = len(row) - len(own[line - 1])
+            if row[max(indentation, 0) :] == own[line - 1] and not row[: max(indentation, 0)].strip(" "):
+                return begin[0] + line, max(indentation, 0) + column
+        return begin
+
+    def finding(
+        self, code: Code, path: Path, message: str, kind: str, name: str, inside: Place | None = None
+    ) -> Finding:
+        """A finding about a place in this document, or `inside` the text there. The document describes the resource
+        `name` of a kind."""
+        position = self.position(path) if inside is None else self.position_in_text(path, inside)
         return Finding(
             code.id,
             code.severity,
             format_path(self.as_written(path)),
             message,
-            Source(self.file, *(self.position(path) or ())),
+            Source(self.file, *(position or ())),
             kind,
             name,
         )

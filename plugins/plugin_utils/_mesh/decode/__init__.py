@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import schema, versions
 from ..findings import NOT_A_MAPPING, Finding, Path, Severity, code, did_you_mean
-from ..kinds import POLICY_KINDS
+from ..kinds import POLICY_KINDS, meshproxypatch
 from ..model.dataplane import Dataplane
 from ..model.mesh import Mesh
 from ..model.policies import Policy
@@ -25,6 +25,7 @@ from . import kubernetes, service
 from .dataplane import decode_dataplane
 from .mesh import decode_mesh
 from .policy import decode_policy
+from .proxypatch import decode_proxy_patch
 from .reader import Reader
 from .virtual_ips import decode_virtual_ips
 
@@ -32,6 +33,8 @@ UNKNOWN_KIND = code("MESH008", Severity.ERROR, "unknown kind of resource", "Corr
 
 _KUMA_KINDS = versions.KNOWN_KINDS | {"Mesh", "Dataplane"}
 _VIRTUAL_IPS = "VirtualIPs"
+
+_PATCH = meshproxypatch.KIND
 
 
 @dataclass
@@ -77,7 +80,10 @@ def _decode(reader: Reader, resources: Resources) -> None:
 
 
 def _decode_policy(reader: Reader, value: dict[str, Any], resources: Resources) -> None:
-    policy = decode_policy(reader, value, POLICY_KINDS[reader.kind])
+    if reader.kind == _PATCH.name:
+        policy = decode_proxy_patch(reader, value)
+    else:
+        policy = decode_policy(reader, value, POLICY_KINDS[reader.kind])
     resources.policies += [policy] if policy is not None else []
 
 
@@ -86,8 +92,9 @@ def _decode_kubernetes(reader: Reader, value: dict[str, Any], resources: Resourc
     name = metadata.get("name") if isinstance(metadata, dict) else None
     reader.kind = kind if isinstance(kind, str) else ""
     reader.name = name if isinstance(name, str) else ""
-    if reader.kind in POLICY_KINDS:
-        document = kubernetes.universal_policy(reader, value, POLICY_KINDS[reader.kind].schema)
+    kind_of_policy = _PATCH if reader.kind == _PATCH.name else POLICY_KINDS.get(reader.kind)
+    if kind_of_policy is not None:
+        document = kubernetes.universal_policy(reader, value, kind_of_policy.schema)
         if document is not None:
             universal: Any = document.value
             reader.document = document
@@ -114,7 +121,7 @@ def _identified(reader: Reader, value: dict[str, object]) -> bool:
         return False
     reader.kind = kind
     reader.name = name if isinstance(name, str) else ""
-    if kind in ("Mesh", "Dataplane", _VIRTUAL_IPS, *POLICY_KINDS):
+    if kind in ("Mesh", "Dataplane", _VIRTUAL_IPS, _PATCH.name, *POLICY_KINDS):
         return True
     if kind in versions.KNOWN_KINDS:
         reader.report(UNSUPPORTED, ("type",), f"not supported yet: {kind}")

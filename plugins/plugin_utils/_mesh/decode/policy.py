@@ -9,6 +9,7 @@ from typing import Any
 
 from ..findings import Path, Severity, code, did_you_mean
 from ..kinds.policy_kind import PolicyKind
+from ..model.meshproxypatch import Modification
 from ..model.policies import Item, Origin, Policy
 from ..model.target_ref import ProxyType, TargetKind, TargetRef
 from ..schema import MISSING, UNKNOWN_FIELD, UNSUPPORTED, WRONG_COUNT
@@ -24,10 +25,7 @@ _NAME = re.compile(r"[0-9a-z.\-_]*", re.ASCII)
 
 def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Policy | None:
     """A policy, or None where findings say why not."""
-    for key in content(value):
-        if key != "spec":
-            reader.report(UNKNOWN_FIELD, (key,), f"unknown field{did_you_mean(key, (*FIELDS, 'spec'))}")
-    fits = check_envelope(reader, value)
+    fits = check_policy(reader, value)
     # Without `spec` Kuma misses the kind of target; the schema would miss its parent.
     spec = value.get("spec", {"targetRef": {}})
     if not reader.conforms(kind.schema, spec, ("spec",)):
@@ -37,14 +35,34 @@ def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Po
             reader.report(WRONG_COUNT, ("spec", *kind.lists), "must have at least one item")
         else:
             reader.report(WRONG_COUNT, ("spec",), f"must have at least one item in {' or '.join(kind.lists)}")
-    target_ref = _target_ref(reader, ("spec", "targetRef"), spec["targetRef"], kind.top, kind.not_yet)
+    target_ref = decode_target_ref(reader, ("spec", "targetRef"), spec["targetRef"], kind.top, kind.not_yet)
     to = _items(reader, ("spec", "to"), spec.get("to", []), kind, kind.to)
     from_ = _items(reader, ("spec", "from"), spec.get("from", []), kind, kind.from_)
     if not (fits and reader.sound) or target_ref is None:
         return None
+    return make_policy(reader, value, target_ref, to, from_)
+
+
+def check_policy(reader: Reader, value: dict[str, Any]) -> bool:
+    """Report what is wrong around the `spec`; whether the envelope can be used."""
+    for key in content(value):
+        if key != "spec":
+            reader.report(UNKNOWN_FIELD, (key,), f"unknown field{did_you_mean(key, (*FIELDS, 'spec'))}")
+    return check_envelope(reader, value)
+
+
+def make_policy(
+    reader: Reader,
+    value: dict[str, Any],
+    target_ref: TargetRef,
+    to: tuple[Item, ...] = (),
+    from_: tuple[Item, ...] = (),
+    modifications: tuple[Modification, ...] = (),
+) -> Policy:
+    """A policy of a sound document."""
     labels = value.get("labels", {})
     return Policy(
-        kind=kind.name,
+        kind=reader.kind,
         mesh=value["mesh"],
         name=reader.name,
         origin=Origin(labels.get("kuma.io/origin", "")),
@@ -53,6 +71,7 @@ def decode_policy(reader: Reader, value: dict[str, Any], kind: PolicyKind) -> Po
         to=to,
         from_=from_,
         document=reader.document,
+        modifications=modifications,
     )
 
 
@@ -66,20 +85,21 @@ def _items(
 def _item(
     reader: Reader, at: Path, item: dict[str, Any], kind: PolicyKind, allowed: frozenset[TargetKind]
 ) -> Item | None:
-    target_ref = _target_ref(reader, (*at, "targetRef"), item["targetRef"], allowed)
+    target_ref = decode_target_ref(reader, (*at, "targetRef"), item["targetRef"], allowed)
     conf: Any = decode_conf(kind.conf, item.get("default", {}))
     for problem in kind.check(conf):
         reader.report(problem.code, (*at, "default", *problem.path), problem.message)
     return None if target_ref is None else Item(target_ref, conf, (*at, "default"))
 
 
-def _target_ref(
+def decode_target_ref(
     reader: Reader,
     at: Path,
     written: dict[str, Any],
     allowed: frozenset[TargetKind],
     not_yet: frozenset[str] = frozenset(),
 ) -> TargetRef | None:
+    """A targetRef that may be of the kinds `allowed`, or None where findings say why not."""
     kind = _target_kind(reader, (*at, "kind"), written.get("kind", ""), allowed, not_yet)
     if kind is None:
         return None

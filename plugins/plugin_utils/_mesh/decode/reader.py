@@ -13,7 +13,7 @@ from .. import schema
 from ..findings import NOT_REPRESENTABLE, TOO_LARGE, Code, Finding, Path, Severity, code
 from ..model import field_name
 from ..schema import UNKNOWN_FIELD, UNSUPPORTED, Violation
-from ..source import MAX_DEPTH, Document
+from ..source import MAX_DEPTH, Document, Place
 
 CONTROL_CHARACTER = code(
     "MESH016", Severity.ERROR, "a text holds control characters", "Take them out; Envoy would refuse the resource."
@@ -35,10 +35,10 @@ class Reader:
         # From the field names of the schema back to what the user wrote, by path.
         self._written: dict[Path, str] = {}
 
-    def report(self, code: Code, path: Path, message: str) -> None:
-        """Note what is wrong at a path."""
+    def report(self, code: Code, path: Path, message: str, inside: Place | None = None) -> None:
+        """Note what is wrong at a path, or at a place inside of the text there."""
         written = tuple(self._written.get(path[: depth + 1], part) for depth, part in enumerate(path))
-        self._findings.append(self.document.finding(code, written, message, self.kind, self.name))
+        self._findings.append(self.document.finding(code, written, message, self.kind, self.name, inside))
         self.sound = self.sound and code.severity is not Severity.ERROR
 
     def is_plain(self, value: object, path: Path = ()) -> bool:

@@ -8,6 +8,9 @@ from typing import Any
 
 from . import endpoint, listener, tokens
 
+# The cluster and the listener that offer the admin interface on loopback.
+ADMIN = "kuma:envoy:admin"
+
 _STATS_TAGS = (
     ("name", r"^grpc\.((.+)\.)"),
     ("status", r"^grpc.*streams_closed(_([0-9]+))"),
@@ -65,25 +68,24 @@ def file_source(directory: str, name: str) -> dict[str, Any]:
 
 
 def _admin_on_loopback(port: int, admin_socket: dict[str, Any]) -> dict[str, Any]:
-    name = "kuma:envoy:admin"
     pipe = {"pipe": {"path": admin_socket["pipe"]["path"]}}
     return {
         "clusters": [
             {
-                "name": name,
+                "name": ADMIN,
                 "type": "STATIC",
                 "connectTimeout": "5s",
                 "loadAssignment": {
-                    "clusterName": name,
+                    "clusterName": ADMIN,
                     "endpoints": [{"lbEndpoints": [{"endpoint": {"address": pipe}}]}],
                 },
             }
         ],
         "listeners": [
             {
-                "name": name,
+                "name": ADMIN,
                 **endpoint.address("127.0.0.1", port),
-                "filterChains": [{"filters": [listener.tcp_proxy("kuma_envoy_admin", name)]}],
+                "filterChains": [{"filters": [listener.tcp_proxy("kuma_envoy_admin", ADMIN)]}],
             }
         ],
     }

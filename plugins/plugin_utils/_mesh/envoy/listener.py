@@ -49,12 +49,14 @@ def _service(bind: bool, tags: Mapping[str, str]) -> dict[str, Any]:
 def outbound_passthrough(family: names.Family, port: int, log: str | None) -> dict[str, Any]:
     """Where redirected connections of applications arrive. What is for no other listener goes where it was meant to.
 
-    `log` is a file that has a line for each such connection once it ends.
+    `log` is a file that has a line for each such connection once it is there, and one once it ends.
     """
     name = names.passthrough("outbound", family)
     proxy = tcp_proxy(names.stat(name), name)
     if log is not None:
         proxy["typedConfig"]["accessLog"] = [_connection_log(log)]
+        # A connection that stays open for days is to be seen before it ends.
+        proxy["typedConfig"]["accessLogOptions"] = {"flushAccessLogOnConnected": True}
     return {**_listener(name, "OUTBOUND", names.ANY_ADDRESS[family], port, [proxy]), "useOriginalDst": True}
 
 
@@ -72,6 +74,8 @@ def inbound_passthrough(family: names.Family, port: int) -> dict[str, Any]:
 def _connection_log(path: str) -> dict[str, Any]:
     members = {
         "time": "%START_TIME%",
+        "event": "%ACCESS_LOG_TYPE%",
+        "connection": "%CONNECTION_ID%",
         "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
         "received": "%BYTES_RECEIVED%",
         "sent": "%BYTES_SENT%",

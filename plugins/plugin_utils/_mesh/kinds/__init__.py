@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Policy kinds, one module each, and the table of them in the order in which Kuma applies them (`ordered.go`)."""
+"""Policy kinds, one module each, and the table of them in the order in which Kuma applies them (`ordered.go`).
+
+MeshProxyPatch is not in the table: its policies are not merged, and change what all the others have made.
+"""
 
 from __future__ import annotations
 

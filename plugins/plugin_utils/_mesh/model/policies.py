@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
-from ..findings import Path
+from ..findings import Path, format_path
 from ..source import Document
+from .meshproxypatch import Modification
 from .target_ref import TargetRef
 
 
@@ -37,10 +39,19 @@ class Item:
     path: Path
 
 
+class Maker(NamedTuple):
+    """What made a resource, or changed it: a place in a policy, or a template. Releases tell it as it is here."""
+
+    kind: str
+    name: str
+    file: str
+    path: str
+
+
 @dataclass(frozen=True, eq=False)
 class Policy:
     """A targetRef policy. `shadow` (label `kuma.io/effect: shadow`) keeps it from taking effect; an `initial` one came
-    with the mesh."""
+    with the mesh. `modifications` are those of a MeshProxyPatch, which has no items."""
 
     kind: str
     mesh: str
@@ -52,3 +63,8 @@ class Policy:
     from_: tuple[Item, ...]
     document: Document
     initial: bool = False
+    modifications: tuple[Modification, ...] = ()
+
+    def maker(self, path: Path) -> Maker:
+        """What names a place in the policy as what made a resource."""
+        return Maker(self.kind, self.name, self.document.file, format_path(path))

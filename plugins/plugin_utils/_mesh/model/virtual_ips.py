@@ -35,10 +35,10 @@ def virtual_network(text: str) -> IPv4Network:
         network = IPv4Network(text, strict=False)
     except ValueError:
         raise ValueError(f"must be an IPv4 network such as {DEFAULT_CIDR}") from None
-    if text != str(network):
-        raise ValueError(f"must be written as {network}")
     if network.prefixlen > SMALLEST_CIDR:
         raise ValueError(f"must not be smaller than a /{SMALLEST_CIDR}")
+    if text != str(network):
+        raise ValueError(f"must be written as {network}")
     for taken in _TAKEN:
         if network.overlaps(taken):
             raise ValueError(f"must not hold addresses of {taken}, which have another meaning")

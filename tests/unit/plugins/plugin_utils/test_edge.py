@@ -312,7 +312,7 @@ def test_encrypted_values_are_not_in_an_explanation(tmp_path, vault):
     assert data["conf"] == {"interval": "10s", "tcp": {"send": "(hidden)"}}
     assert "czNjcmV0" not in everything
     assert "    tcp.send: (hidden)\n" in _edge.api.explanation_text(
-        {"dataplane": "web-1", "inbounds": [], "destinations": [destination]}
+        {"dataplane": "web-1", "inbounds": [], "destinations": [destination], "modifications": []}
     )
 
 
@@ -452,13 +452,18 @@ def test_a_host_brings_its_dataplane_under_its_own_name_or_another():
 def test_what_compile_must_know_of_a_host_is_in_its_variables():
     variables = task_vars(
         first={"mesh_dataplane": NETWORKING},
-        second={"mesh_dataplane": NETWORKING, "mesh_root": "/srv/mesh/", "mesh_envoy_has_kafka": "yes"},
+        second={
+            "mesh_dataplane": NETWORKING,
+            "mesh_root": "/srv/mesh/",
+            "mesh_envoy_has_kafka": "yes",
+            "mesh_passthrough_log": "/var/log/envoy/passthrough.log",
+        },
     )
     hosts, findings = _edge.read_hosts("mesh", variables, DataLoader())
     assert not findings
-    assert [(host.target.root, host.target.envoy_has_kafka) for host in hosts] == [
-        ("/etc/envoy/mesh", False),
-        ("/srv/mesh", True),
+    assert [(host.target.root, host.target.envoy_has_kafka, host.target.passthrough_log) for host in hosts] == [
+        ("/etc/envoy/mesh", False, None),
+        ("/srv/mesh", True, "/var/log/envoy/passthrough.log"),
     ]
 
 
@@ -470,6 +475,8 @@ def test_what_compile_must_know_of_a_host_is_in_its_variables():
         ({"mesh_root": "/a\nb"}, "mesh_root"),
         ({"mesh_root": 5}, "mesh_root"),
         ({"mesh_envoy_has_kafka": "perhaps"}, "mesh_envoy_has_kafka"),
+        ({"mesh_passthrough_log": "passthrough.log"}, "mesh_passthrough_log"),
+        ({"mesh_passthrough_log": True}, "mesh_passthrough_log"),
         ({"mesh_dataplane_name": ["x"]}, "mesh_dataplane_name"),
         ({"mesh_name": 1}, "mesh_name"),
         ({"mesh_dataplane": AnsibleUndefinedVariable("'nope' is undefined")}, "mesh_dataplane"),
@@ -567,6 +574,7 @@ def test_the_inputs_of_a_fleet_are_files_hosts_and_flags():
     assert inputs() == inputs()
     assert inputs() != inputs(mesh_root="/srv/mesh")
     assert inputs() != inputs(mesh_envoy_has_kafka=True)
+    assert inputs() != inputs(mesh_passthrough_log="/var/log/envoy/passthrough.log")
     assert inputs() != inputs(mesh_dataplane={**NETWORKING, "address": "127.0.0.8"})
 
 

@@ -89,8 +89,8 @@ def test_another_configuration_is_another_fragment(proxies: dict[str, Proxy]) ->
     web, other = (proxies[dataplane].resources[type_urls.CLUSTER]["backend"] for dataplane in ("web-1", "other-1"))
 
     assert web.fragment is not other.fragment
-    assert [layer.policy.name for layer in web.layers] == ["hc"]
-    assert [layer.policy.name for layer in other.layers] == ["for-other", "hc"]
+    assert [maker.name for maker in web.makers] == ["hc"]
+    assert [maker.name for maker in other.makers] == ["for-other", "hc"]
 
 
 def test_shared_fragments_name_each_source(universe: api.Universe) -> None:
