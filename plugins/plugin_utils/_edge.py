@@ -23,16 +23,30 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError, AnsibleFilterError
+from ansible.errors import AnsibleActionFail, AnsibleError, AnsibleFilterError
 from ansible.inventory.manager import InventoryManager
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import EncryptedString, VaultHelper, VaultLib, VaultSecretsContext, is_encrypted
+from ansible.plugins.loader import filter_loader, test_loader
 
 from ..module_utils._difference import HIDDEN
 from . import _requirements
-from ._mesh import api, source
-from ._mesh.findings import CODES, NOT_REPRESENTABLE, Code, Finding, Severity, Source, code, did_you_mean, format_path
+from ._mesh import api, source, templates
+from ._mesh.findings import (
+    CODES,
+    NOT_REPRESENTABLE,
+    NOT_YAML,
+    UNREADABLE,
+    Code,
+    Finding,
+    Severity,
+    Source,
+    code,
+    did_you_mean,
+    format_path,
+)
+from ._templates import SUFFIX, Library, RenderingError
 
 try:  # where a value of the inventory was written; not a public interface, so its absence only costs the line numbers
     from ansible._internal._datatag._tags import Origin
@@ -79,6 +93,19 @@ MISSING_PACKAGES = code(
     Severity.ERROR,
     "a Python package is missing or too old on the controller",
     "Run the command in the message in the environment that runs ansible-playbook.",
+)
+CANNOT_RENDER = code(
+    "MESH260",
+    Severity.ERROR,
+    "a template cannot be rendered",
+    "Correct the place that is named. A template sees `dataplane`, `services`, `target` and `mesh`, and no variables "
+    "of the inventory or of a play.",
+)
+NO_TEMPLATES = code(
+    "MESH269",
+    Severity.ERROR,
+    "a directory holds no templates",
+    "Name a directory with files that end in `.j2`.",
 )
 
 
@@ -239,11 +266,14 @@ def paths_or_documents(mesh: Any) -> tuple[list[str], list[Any]]:
     return [str(path) for path in paths], []
 
 
-def read(mesh: Any, base: str, loader: DataLoader) -> Input:
-    """Read what the option `mesh` names. Unreadable files are findings, what is no mesh at all a `MeshOptionError`."""
-    paths, documents = paths_or_documents(mesh)
+def read(mesh: Any, base: str, loader: DataLoader, also: Iterable[str] = ()) -> Input:
+    """Read what the option `mesh` names, and the files `also`. Unreadable files are findings, what is no mesh at all a
+    `MeshOptionError`."""
+    paths, values = paths_or_documents(mesh)
+    documents = [(_document_label(MESH_VARIABLE, document), document) for document in values]
+    paths += also
     if not paths:
-        return Input(documents=[(_document_label(MESH_VARIABLE, document), document) for document in documents])
+        return Input(documents=documents)
     files, findings = source.find_files([resolve(path, base) for path in paths])
     by_label = {label(path, base): path for path in files}
     reader = _Files(loader)
@@ -252,6 +282,7 @@ def read(mesh: Any, base: str, loader: DataLoader) -> Input:
     secrets = VaultSecretsContext.current(optional=True)
     return Input(
         texts=texts,
+        documents=documents,
         findings=[*findings, *unread],
         encrypted={name for name, path in by_label.items() if path in reader.encrypted},
         decrypt=_decrypter(VaultLib(secrets.secrets if secrets else None)),
@@ -270,6 +301,53 @@ def _document_label(where: str, document: Any) -> str:
 def _kubernetes_name(document: Mapping[Any, Any]) -> Any:
     metadata = document.get("metadata")
     return metadata.get("name") if isinstance(metadata, Mapping) else None
+
+
+# --- the option `templates` -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class TemplateFiles(Input):
+    """The templates of a directory, read. `names` has their names in that directory by those that findings use."""
+
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def read_templates(directory: str | None, base: str, loader: DataLoader) -> TemplateFiles:
+    """Read the templates below a directory, whatever their order on disk. None at all where no directory is named."""
+    if not directory:
+        return TemplateFiles()
+    top = resolve(directory, base)
+    paths, findings = _template_files(top)
+    by_label = {label(path, base): path for path in paths}
+    reader = _Files(loader)
+    texts, unread = source.read_files(list(by_label), lambda name: reader.read(by_label[name]))
+    secrets = VaultSecretsContext.current(optional=True)
+    return TemplateFiles(
+        texts=texts,
+        findings=[*(replace(one, source=Source(label(one.source.file, base))) for one in findings), *unread],
+        encrypted={name for name, path in by_label.items() if path in reader.encrypted},
+        decrypt=_decrypter(VaultLib(secrets.secrets if secrets else None)),
+        names={name: os.path.relpath(path, top) for name, path in by_label.items()},
+    )
+
+
+def _template_files(top: str) -> tuple[list[str], list[Finding]]:
+    """The files below a directory that are templates, but for hidden ones, and what keeps it from being searched."""
+    found: list[str] = []
+    failures: list[OSError] = []
+    for directory, below, files in os.walk(top, onerror=failures.append):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        found += [os.path.join(directory, name) for name in sorted(files) if name.endswith(SUFFIX) and name[0] != "."]
+    if failures:
+        return [], [_template_finding(UNREADABLE, str(one.strerror), str(one.filename)) for one in failures]
+    if not found:
+        return [], [_template_finding(NO_TEMPLATES, f"the directory holds no *{SUFFIX} files", top)]
+    return [path for path in found if os.path.isfile(path)], []
+
+
+def _template_finding(about: Code, message: str, *place: Any) -> Finding:
+    return Finding(about.id, about.severity, "", message, Source(*place))
 
 
 # --- hosts ------------------------------------------------------------------------------------------------------------
@@ -339,8 +417,9 @@ def read_hosts(
                 dataplane=variables.text("mesh_dataplane_name") or name,
                 mesh=variables.text("mesh_name") or DEFAULT_MESH,
                 target=api.Target(
-                    root=variables.root("mesh_root") or api.Target().root,
+                    root=variables.path("mesh_root") or api.Target().root,
                     envoy_has_kafka=variables.flag("mesh_envoy_has_kafka"),
+                    passthrough_log=variables.path("mesh_passthrough_log") or None,
                 ),
                 networking=networking,
                 told=any(finding.path.startswith("mesh_dataplane") for finding in variables.findings),
@@ -385,7 +464,7 @@ class _HostVariables:
         self._refuse(name, "must be a string")
         return ""
 
-    def root(self, name: str) -> str:
+    def path(self, name: str) -> str:
         value = self.text(name)
         if value and (not os.path.isabs(value) or os.path.normpath(value) == "/" or any(ord(c) < 32 for c in value)):
             self._refuse(name, "must be an absolute path below the root directory")
@@ -401,6 +480,47 @@ class _HostVariables:
         except TypeError:
             self._refuse(name, "must be true or false")
             return False
+
+
+# --- artifacts of hosts -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HostArtifact:
+    """The release document of a host's dataplane on the controller."""
+
+    mesh: str
+    dataplane: str
+    path: str
+
+    def read(self) -> bytes:
+        try:
+            return Path(self.path).read_bytes()
+        except FileNotFoundError as reason:
+            raise AnsibleActionFail(
+                f"there is no release {self.path}: compile the mesh first, and check dataplane and mesh"
+            ) from reason
+        except OSError as reason:
+            raise AnsibleActionFail(f"the release {self.path} cannot be read: {reason.strerror}") from reason
+
+
+def artifact_of_host(
+    options: Mapping[str, Any], variables: Mapping[str, Any], template: Callable[[Any], Any], loader: DataLoader
+) -> HostArtifact:
+    """The artifact that the options `artifacts_dir` or `artifact`, `dataplane` and `mesh_name` name for a host."""
+
+    def name(option: str, *fallbacks: str) -> str:
+        values = [options.get(option), *(variables.get(fallback) for fallback in fallbacks)]
+        return str(template(next(filter(None, values), "")))
+
+    dataplane = name("dataplane", "mesh_dataplane_name", "inventory_hostname")
+    mesh = name("mesh_name", "mesh_name") or DEFAULT_MESH
+    directory, path = options.get("artifacts_dir"), options.get("artifact")
+    if bool(directory) == bool(path):
+        raise AnsibleActionFail("exactly one of artifacts_dir and artifact is required")
+    if directory:
+        path = os.path.join(directory, mesh, f"{dataplane}.json")
+    return HostArtifact(mesh, dataplane, resolve(str(path), base_directory(loader.get_basedir())))
 
 
 # --- the loaded mesh --------------------------------------------------------------------------------------------------
@@ -474,6 +594,10 @@ class Loaded:
             if dataplane.document.file in self._encrypted:
                 tags = destination["tags"].items()
                 destination["tags"] = {tag: value if tag == SERVICE_TAG else HIDDEN for tag, value in tags}
+        for modified in explanation["modifications"]:
+            if modified["policy"]["file"] in self._encrypted:
+                modified["modification"] = HIDDEN
+            self._tell_place(modified["policy"])
         for told_of in (*explanation["inbounds"], *explanation["destinations"]):
             for kind in told_of["kinds"].values():
                 for path, told in kind["fields"].items():
@@ -501,10 +625,14 @@ class Loaded:
 
     def hide(self, text: str) -> str:
         """`text` without the decrypted values of this mesh."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            if len(secret) >= _SHORTEST_SECRET:
-                text = text.replace(secret, HIDDEN)
-        return text
+        return _without(self._secrets, text)
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, HIDDEN)
+    return text
 
 
 def _written_at(document: Any, at: str) -> Source | None:
@@ -580,6 +708,107 @@ def core_digest() -> str:
     return total.hexdigest()
 
 
+# --- templates --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class MeshHandle:
+    """The mesh that a template is rendered for, as the input of filters: nothing is read or parsed again."""
+
+    loaded: Loaded
+
+
+class Templates:
+    """The templates of a directory, and what they yield for the dataplanes of a mesh as the user may see it."""
+
+    def __init__(self, given: TemplateFiles, loaded: Loaded) -> None:
+        self._given = given
+        self._loaded = loaded
+        self._secrets: set[str] = set()
+        self._findings = list(given.findings)
+        sources: dict[str, str] = {}
+        for text in given.texts:
+            try:
+                sources[given.names[text.file]] = text.data.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                self._findings.append(_template_finding(NOT_YAML, "the file is not UTF-8", text.file, 1, 1))
+        self._sources = sources
+        self._labels = {name: file for file, name in given.names.items()}
+        self._library = Library(sources, _plugins_of(filter_loader), _plugins_of(test_loader))
+        sound = []
+        for name in self._library.names:
+            try:
+                self._library.compile(name)
+                sound.append(self._labels[name])
+            except RenderingError as error:
+                self._findings.append(self._failure(error))
+        decrypt = dict.fromkeys(("!vault", "!vault-encrypted"), self._decrypt)
+        self._yielded = templates.Templates(sound, self._render, decrypt)
+
+    @property
+    def has_encrypted_files(self) -> bool:
+        return bool(self._given.encrypted)
+
+    @property
+    def holds_secrets(self) -> bool:
+        """Whether anything in the templates that have been rendered was encrypted."""
+        return bool(self._given.encrypted or self._secrets)
+
+    def hide(self, text: str) -> str:
+        """`text` without the decrypted values of templates."""
+        return _without(self._secrets, text)
+
+    def own(self, dataplane: api.DataplaneId, target: api.Target) -> list[templates.OwnResource]:
+        """The resources for a dataplane, in the order of the templates."""
+        universe = self._loaded.universe
+        return self._yielded.own(universe.compiled(dataplane.mesh).compiler, universe.dataplane(dataplane), target)
+
+    def findings(self, dataplanes: Mapping[api.DataplaneId, api.Target], every: bool) -> list[Finding]:
+        """What is wrong with the templates, and with what they yield for these dataplanes, which may be all."""
+        universe = self._loaded.universe
+        asked = [
+            (universe.compiled(dataplane.mesh).compiler, universe.dataplane(dataplane), target)
+            for dataplane, target in dataplanes.items()
+        ]
+        return [self._told(finding) for finding in (*self._findings, *self._yielded.findings(asked, every))]
+
+    def _render(self, file: str, variables: Mapping[str, Any]) -> templates.Rendered | Finding:
+        name = self._given.names[file]
+        try:
+            text = self._library.render(name, {**variables, "mesh": MeshHandle(self._loaded)})
+        except RenderingError as error:
+            return self._failure(error)
+        return templates.Rendered(file, self._sources[name], text.text, text.lines)
+
+    def _decrypt(self, ciphertext: str) -> str:
+        text = self._given.decrypt(ciphertext)
+        self._secrets.add(text)
+        return text
+
+    def _failure(self, error: RenderingError) -> Finding:
+        return _template_finding(CANNOT_RENDER, str(error), self._labels[error.name], error.line, 1)
+
+    def _told(self, finding: Finding) -> Finding:
+        """The finding as the user may see it: without anything that was encrypted."""
+        if finding.source.file in self._given.encrypted:
+            return replace(finding, message=f"{CODES[finding.code].title} (the file is encrypted: no more is shown)")
+        message, name = (self._loaded.hide(self.hide(text)) for text in (finding.message, finding.name))
+        return replace(finding, message=message, name=name)
+
+
+def _plugins_of(loader: Any) -> Callable[[str], Callable[..., Any] | None]:
+    """Finds filters or tests of Ansible and of collections by their names, as the functions that they are made of."""
+
+    def find(name: str) -> Callable[..., Any] | None:
+        try:
+            plugin = loader.get(name)
+        except KeyError:
+            return None
+        return None if plugin is None else plugin.j2_function  # type: ignore[no-any-return]
+
+    return find
+
+
 # --- hosts against dataplanes -----------------------------------------------------------------------------------------
 
 
@@ -627,22 +856,37 @@ class Fleet:
     """A mesh together with the hosts that run it: what `validate`, `compile` and `explain` work on. Nothing is parsed
     before it is asked for more than `inputs`."""
 
-    def __init__(self, given: Input, hosts: list[Host], findings: list[Finding], whole: bool) -> None:
+    def __init__(
+        self,
+        given: Input,
+        hosts: list[Host],
+        findings: list[Finding],
+        whole: bool,
+        templates: TemplateFiles | None = None,
+    ) -> None:
         self._given = given
         self._hosts = hosts
         self._host_findings = findings
         self._whole = whole
+        self._template_files = templates or TemplateFiles()
 
     @cached_property
     def inputs(self) -> str:
         """A hash of everything that artifacts depend on: code, files, documents, and what is said about hosts."""
         hosts = [f"{host.name} {host.dataplane} {host.mesh} {host.target}" for host in self._hosts]
         parts = [core_digest(), digest(self._given), str(self._whole), *hosts, *map(str, self._host_findings)]
+        parts.append(digest(self._template_files))
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @cached_property
     def loaded(self) -> Loaded:
         return load(self._given)
+
+    def with_file(self, name: str, data: bytes) -> Fleet:
+        """The fleet as it will be when a file of the mesh has this content."""
+        others = [text for text in self._given.texts if text.file != name]
+        given = replace(self._given, texts=[*others, source.Text(name, data)])
+        return Fleet(given, self._hosts, self._host_findings, self._whole)
 
     @cached_property
     def _bound(self) -> tuple[dict[api.DataplaneId, Host], list[Finding]]:
@@ -659,12 +903,40 @@ class Fleet:
         """The dataplane of each host that has one, by the host's name."""
         return {host.name: dataplane for dataplane, host in self._bound[0].items()}
 
+    @cached_property
+    def _templates(self) -> Templates:
+        return Templates(self._template_files, self.loaded)
+
+    def template_findings(self, dataplanes: Iterable[api.DataplaneId] | None = None) -> list[Finding]:
+        """What is wrong with templates and what they yield for these dataplanes, or for all of a mesh without errors.
+
+        None where there are no templates, at no cost.
+        """
+        if self._template_files == TemplateFiles():
+            return []
+        asked = self.loaded.universe.dataplanes if dataplanes is None else dataplanes
+        targets = {dataplane: self._target(dataplane) for dataplane in asked}
+        every = len(targets) == len(self.loaded.universe.dataplanes)
+        return self._templates.findings(targets, every)
+
+    def hide(self, text: str) -> str:
+        """`text` without anything that was encrypted in the mesh or in templates."""
+        return self.loaded.hide(self._templates.hide(text))
+
+    @property
+    def has_encrypted_files(self) -> bool:
+        return self.loaded.has_encrypted_files or self._templates.has_encrypted_files
+
     def release(self, dataplane: api.DataplaneId, revision: str | None) -> tuple[api.Release, list[dict[str, str]]]:
-        """The release of one dataplane and the policies that select it."""
+        """The release of one dataplane, and the policies that select it and the templates that yield something."""
         universe = self.loaded.universe
         target = self._target(dataplane)
-        release = api.compile_release(universe, dataplane, target, revision, self.loaded.holds_secrets)
-        return release, api.matched_policies(universe, dataplane)
+        own = self._templates.own(dataplane, target)
+        sensitive = self.loaded.holds_secrets or self._templates.holds_secrets
+        release = api.compile_release(universe, dataplane, target, revision, sensitive, own=own)
+        yielding = {one.rendered.file: one.template for one in own}
+        took_part = [{"kind": "template", "name": name, "file": file} for file, name in yielding.items()]
+        return release, api.matched_policies(universe, dataplane) + took_part
 
     def explain(
         self, dataplane: api.DataplaneId, service: str | None = None, tags: Mapping[str, str] | None = None
@@ -679,12 +951,19 @@ class Fleet:
         return host.target if host else api.Target()
 
 
-def read_fleet(options: Mapping[str, Any], task_vars: Mapping[str, Any], loader: DataLoader) -> Fleet:
-    """The fleet that the options `mesh`, `hosts` and `slice` describe."""
-    given = read(options["mesh"], base_directory(loader.get_basedir()), loader)
+def read_fleet(
+    options: Mapping[str, Any], task_vars: Mapping[str, Any], loader: DataLoader, also: Iterable[str] = ()
+) -> Fleet:
+    """The fleet that the options `mesh`, `hosts`, `slice` and, where an action has it, `templates` describe.
+
+    The files `also` are a part of the mesh.
+    """
+    base = base_directory(loader.get_basedir())
+    given = read(options["mesh"], base, loader, also)
     hosts, findings = read_hosts(options["hosts"], task_vars, loader, dataplanes=not options["slice"])
     given.documents += [host.document for host in hosts if host.document]
-    return Fleet(given, hosts, findings, whole=not options["slice"])
+    rendering = read_templates(options.get("templates"), base, loader)
+    return Fleet(given, hosts, findings, whole=not options["slice"], templates=rendering)
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------
@@ -696,6 +975,11 @@ def missing_packages() -> list[Finding]:
         Finding(MISSING_PACKAGES.id, Severity.ERROR, "", sentence, Source("controller"))
         for sentence in _requirements.missing()
     ]
+
+
+def sorted_findings(*findings: Finding) -> list[Finding]:
+    """Findings from several places, by source."""
+    return sorted(findings, key=lambda finding: finding.sort_key)
 
 
 def errors_of(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -728,11 +1012,30 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def load_for_filter(context: Mapping[str, Any], mesh: Any) -> Loaded:
     """The mesh of a filter's input. `context` is Jinja's, which knows the playbook's directory."""
+    if isinstance(mesh, MeshHandle):
+        return mesh.loaded
     findings = missing_packages()
     if findings:
         raise AnsibleFilterError(summary(findings))
-    base = base_directory(str(context.get("playbook_dir") or os.curdir))
-    return load(read(mesh, base, ambient_loader()))
+    return load(read(mesh, _base_of(context), ambient_loader()))
+
+
+def _base_of(context: Mapping[str, Any]) -> str:
+    return base_directory(str(context.get("playbook_dir") or os.curdir))
+
+
+def own_of(
+    context: Mapping[str, Any], loaded: Loaded, directory: Any, dataplane: api.DataplaneId, target: api.Target
+) -> list[templates.OwnResource]:
+    """The resources that the templates of a directory, if a filter was given one, yield for a dataplane."""
+    if directory is None:
+        return []
+    given = read_templates(_name("templates", directory), _base_of(context), ambient_loader())
+    rendering = Templates(given, loaded)
+    errors = errors_of(rendering.findings({dataplane: target}, every=False))
+    if errors:
+        raise AnsibleFilterError(f"the templates are not valid: {summary(errors)}")
+    return rendering.own(dataplane, target)
 
 
 @contextmanager
