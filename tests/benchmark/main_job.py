@@ -48,6 +48,11 @@ def main() -> None:
     _head()
     for count in arguments.dataplanes:
         _run("spread", count, arguments.outbounds, arguments)
+    for modified, patch in PATCHES.items():
+        print(f"the same with a MeshProxyPatch of {modified} everywhere")
+        _head()
+        for count in arguments.dataplanes[:2]:
+            _run("spread", count, arguments.outbounds, arguments, patch=patch)
     if arguments.dense:
         print(f"all {arguments.services} services as outbounds of each dataplane, each everywhere on the same port")
         _head()
@@ -74,7 +79,13 @@ def _arguments() -> argparse.Namespace:
 
 
 def write_mesh(
-    directory: Path, dataplanes: int, services: int, outbounds: int, policies: int, shuffled: bool = False
+    directory: Path,
+    dataplanes: int,
+    services: int,
+    outbounds: int,
+    policies: int,
+    shuffled: bool = False,
+    patch: Resource | None = None,
 ) -> None:
     """A mesh directory, always the same one for the same numbers, with the initial policies.
 
@@ -92,6 +103,10 @@ def write_mesh(
         for number in range(policies // share):
             one = _policy(kind, conf, number, services, chance)
             _write(directory / "policies" / f"{one['name']}.yaml", one)
+    if patch is not None:
+        spec = {"targetRef": {"kind": "Mesh"}, "default": {"appendModifications": [patch]}}
+        one = {"type": "MeshProxyPatch", "mesh": "default", "name": "everywhere", "spec": spec}
+        _write(directory / "policies" / "patch.yaml", one)
 
 
 def _write(file: Path, document: Resource) -> None:
@@ -210,6 +225,28 @@ CONFS: dict[str, tuple[Conf, int]] = {
 }
 
 
+# What a MeshProxyPatch for all proxies modifies: every cluster of a service, and every listener of one that is proxied
+# as HTTP.
+_MANAGER = "envoy.filters.network.http_connection_manager"
+_TYPE = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+PATCHES: dict[str, Resource] = {
+    "clusters": {
+        "cluster": {
+            "operation": "Patch",
+            "match": {"origin": "outbound"},
+            "value": json.dumps({"circuitBreakers": {"thresholds": [{"maxConnections": 2048}]}}),
+        }
+    },
+    "connection managers": {
+        "networkFilter": {
+            "operation": "Patch",
+            "match": {"name": _MANAGER, "origin": "outbound"},
+            "value": json.dumps({"typedConfig": {"@type": _TYPE, "streamIdleTimeout": "9s"}}),
+        }
+    },
+}
+
+
 # --- measuring --------------------------------------------------------------------------------------------------------
 
 
@@ -268,12 +305,19 @@ def _plain_json(artifacts: Path) -> Iterator[float]:
         yield time.perf_counter() - since
 
 
-def _run(shape: str, dataplanes: int, outbounds: int, arguments: argparse.Namespace, shuffled: bool = False) -> None:
+def _run(
+    shape: str,
+    dataplanes: int,
+    outbounds: int,
+    arguments: argparse.Namespace,
+    shuffled: bool = False,
+    patch: Resource | None = None,
+) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         mesh, artifacts = Path(scratch, "mesh"), Path(scratch, "artifacts")
         mesh.mkdir()
         artifacts.mkdir()
-        write_mesh(mesh, dataplanes, arguments.services, outbounds, arguments.policies, shuffled)
+        write_mesh(mesh, dataplanes, arguments.services, outbounds, arguments.policies, shuffled, patch)
         command = [sys.executable, __file__, "--measure", str(mesh), str(artifacts)]
         command += ["--profile"] if arguments.profile else []
         command += ["--started", str(time.monotonic())]

@@ -41,6 +41,7 @@ __all__ = [
     "explanation_text",
     "find_dataplane",
     "health_checks",
+    "host_names",
     "load",
     "matched_policies",
     "passthrough",
@@ -148,7 +149,8 @@ def load(
 
 def find_dataplane(universe: Universe, name: str, mesh: str | None = None) -> DataplaneId:
     """The dataplane of this name, in whichever mesh or in the one that is named. MeshError for none or several."""
-    found = [one for one in universe.dataplanes if one.name == name and mesh in (None, one.mesh)]
+    meshes = [one for one, index in universe.indexes.items() if name in index.dataplanes and mesh in (None, one)]
+    found = [DataplaneId(one, name) for one in meshes]
     if len(found) == 1:
         return found[0]
     if found:
@@ -263,6 +265,25 @@ def circuit_breakers(
     """
     resource, _listener = _towards(universe, dataplane, service, tags)
     return {key: resource[key] for key in ("circuitBreakers", "outlierDetection") if key in resource}
+
+
+def host_names(universe: Universe, dataplane: DataplaneId) -> dict[str, str]:
+    """The names of services, such as `backend.mesh`, with the virtual IPs at which a dataplane reaches them.
+
+    Empty for a dataplane whose traffic is not redirected.
+    """
+    mesh, resource = universe.indexes[dataplane.mesh], universe.dataplane(dataplane)
+    if resource.transparent_proxying is None:
+        return {}
+    reachable = {outbound.service for outbound in mesh.outbounds(resource)}
+    return {
+        name: outbound.address
+        # Which names are free depends on all services, reachable or not.
+        for service, names in vips.host_names(mesh.virtual_outbounds).items()
+        for outbound in [mesh.virtual_outbounds[service]]
+        if service in reachable
+        for name in names
+    }
 
 
 def passthrough(universe: Universe, dataplane: DataplaneId, target: Target = DEFAULT_TARGET) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def modifications_as_data(compiler: Compiler, dataplane: Dataplane) -> list[dict
     """The modifications of MeshProxyPatch for a dataplane, as they are written, in the order in which they come."""
     return [
         {
-            "modification": _written(step.policy.document.value, step.modification.path),
+            "modification": _written(step.policy.document.value, step.modification.path[:-1]),
             "policy": _place(step.policy, step.modification.path),
         }
         for step in compiler.patches.steps_of(dataplane).steps

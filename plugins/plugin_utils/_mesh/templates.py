@@ -7,9 +7,10 @@ How templates are rendered is not known here. Places in a rendered text become p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from . import source
@@ -177,7 +178,8 @@ def _resource(document: Document, rendered: Rendered, findings: list[Finding]) -
         if path and path[-1] in _ELSEWHERE:
             reader.report(OTHER_SOURCE, _as_written(value, path), _ELSEWHERE[path[-1]])
         if isinstance(part, dict) and "@type" in part:
-            _keep_rules(reader, protos.type_name(part["@type"]), part, path)
+            for inside, words in _violations(json.dumps(part)):
+                reader.report(NOT_ITS_TYPE, _as_written(value, (*path, *inside)), words)
         if path[-1:] == ("routeConfig",) and isinstance(part, dict):
             # In a file of its own it needs one.
             part.setdefault("name", name)
@@ -196,18 +198,21 @@ def _message(reader: Reader, message: str, value: Mapping[str, Any]) -> dict[str
     if mistakes:
         return {}
     try:
-        resource = protos.canonical(message, resource)
+        parsed = protos.parse(message, resource)
+        resource = protos.to_json(parsed)
     except protos.NotAMessage as error:
         reader.report(NOT_ITS_TYPE, (), str(error))
         return {}
-    _keep_rules(reader, message, resource, ())
+    for path, words in constraints.violations(parsed):
+        reader.report(NOT_ITS_TYPE, _as_written(value, path), words)
     return resource
 
 
-def _keep_rules(reader: Reader, message: str, value: Mapping[str, Any], at: Path) -> None:
-    """Report where a message, but for those that it holds as any message, breaks the rules of its type."""
-    for path, words in constraints.violations(protos.parse(message, _untyped(value))):
-        reader.report(NOT_ITS_TYPE, _as_written(reader.document.value, (*at, *path)), words)
+@lru_cache(maxsize=1024)
+def _violations(text: str) -> tuple[tuple[Path, str], ...]:
+    """The rules that a message in a field for any message breaks. Dataplanes often have the same one."""
+    value = json.loads(text)
+    return tuple(constraints.violations(protos.parse(protos.type_name(value["@type"]), _untyped(value))))
 
 
 def _untyped(value: Mapping[str, Any]) -> dict[str, Any]:

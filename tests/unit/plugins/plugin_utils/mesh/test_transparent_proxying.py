@@ -198,6 +198,20 @@ def test_what_becomes_of_traffic_that_is_not_of_the_mesh(load_resources: Load) -
     }
 
 
+@pytest.mark.parametrize(
+    ("more", "names_"),
+    [
+        ({}, {"backend.mesh": "240.0.0.1", "web.mesh": "240.0.0.3"}),
+        ({"reachableServices": ["backend"]}, {"backend.mesh": "240.0.0.1"}),
+    ],
+)
+def test_names_of_what_can_be_reached(load_resources: Load, more: dict[str, Any], names_: dict[str, str]) -> None:
+    universe = load_resources(*web(**more))
+
+    assert api.host_names(universe, WEB) == names_
+    assert api.host_names(universe, api.DataplaneId("default", "backend-1")) == {}
+
+
 # --- findings ---------------------------------------------------------------------------------------------------------
 
 MESH = """\
