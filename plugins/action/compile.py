@@ -27,6 +27,7 @@ ARGUMENT_SPEC = {
     "mesh": {"type": "raw", "required": True},
     "hosts": {"type": "str", "default": "mesh"},
     "slice": {"type": "bool", "default": False},
+    "templates": {"type": "path"},
     "artifacts_dir": {"type": "path", "required": True},
     "max_removed": {"type": "int", "default": 50},
     "revision": {"type": "str"},
@@ -92,6 +93,10 @@ class _Run:
         if current:
             return current
         findings = self._fleet.findings
+        if not _edge.errors_of(findings):
+            dataplanes = self._dataplanes()
+            wanted = [dataplanes[key] for key in self._wanted(list(dataplanes), self._hosts())]
+            findings = _edge.sorted_findings(*findings, *self._fleet.template_findings(wanted))
         if _edge.errors_of(findings):
             raise _failure(findings)
         with artifacts.locked():
@@ -113,8 +118,7 @@ class _Run:
 
     def _compile(self, artifacts: Artifacts, findings: list[Finding]) -> dict[str, Any]:
         fleet = self._fleet
-        dataplanes = {(dataplane.mesh, dataplane.name): dataplane for dataplane in fleet.loaded.universe.dataplanes}
-        hosts = {host: (dataplane.mesh, dataplane.name) for host, dataplane in fleet.dataplanes.items()}
+        dataplanes, hosts = self._dataplanes(), self._hosts()
         wanted = self._wanted(list(dataplanes), hosts)
         stale = artifacts.others(dataplanes)
         self._guard(artifacts.count(dataplanes) + len(stale), len(dataplanes), stale)
@@ -145,6 +149,13 @@ class _Run:
             result["diff"] = diffs
         return result
 
+    def _dataplanes(self) -> dict[Key, _edge.api.DataplaneId]:
+        universe = self._fleet.loaded.universe
+        return {(dataplane.mesh, dataplane.name): dataplane for dataplane in universe.dataplanes}
+
+    def _hosts(self) -> dict[str, Key]:
+        return {host: (dataplane.mesh, dataplane.name) for host, dataplane in self._fleet.dataplanes.items()}
+
     def _wanted(self, dataplanes: list[Key], hosts: dict[str, Key]) -> list[Key]:
         """The dataplanes to compile, in order: all, or in a partial run those of its hosts, if these have any."""
         if not self._partial:
@@ -171,10 +182,10 @@ class _Run:
             artifacts.baseline_bytes(key),
             document,
             lines=self._diff_lines,
-            bodies=not self._fleet.loaded.has_encrypted_files,
+            bodies=not self._fleet.has_encrypted_files,
         )
         for side in ("before", "after"):
-            entry[side] = self._fleet.loaded.hide(entry[side])
+            entry[side] = self._fleet.hide(entry[side])
         if not entry["before"] and not entry["after"]:
             # Where resources come from has changed, not they themselves.
             return []

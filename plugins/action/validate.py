@@ -15,6 +15,7 @@ ARGUMENT_SPEC = {
     "mesh": {"type": "raw", "required": True},
     "hosts": {"type": "str", "default": "mesh"},
     "slice": {"type": "bool", "default": False},
+    "templates": {"type": "path"},
     "strict": {"type": "bool", "default": False},
 }
 
@@ -32,6 +33,8 @@ class ActionModule(ActionBase):
         if not findings:
             fleet = _edge.read_fleet(options, task_vars or {}, self._loader)
             findings = fleet.findings
+            if not _edge.errors_of(findings):
+                findings = _edge.sorted_findings(*findings, *fleet.template_findings())
         counts = _edge.counts(findings)
         result.update(
             changed=False,

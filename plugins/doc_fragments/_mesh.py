@@ -42,6 +42,10 @@ options:
         C(mesh_root) (where the mesh lives on the host, V(/etc/envoy/mesh) when not set) and C(mesh_envoy_has_kafka)
         (whether its Envoy has the Kafka filter, V(false) when not set) are taken into account. They must be host
         variables: facts and the variables of a play are not looked at.
+      - >-
+        C(mesh_passthrough_log) is another one: the path of a file on the host, to which its Envoy then writes where
+        traffic goes that leaves the mesh. With C(mesh_ipv6) V(false), for a host whose IPv6 is off, its Envoy takes no
+        redirected IPv6 traffic.
       - A pattern that matches no host is no mistake; the mesh then consists of what O(mesh) names.
     type: str
     default: mesh
@@ -53,6 +57,22 @@ options:
         that are not seen would be missing.
     type: bool
     default: false
+"""
+
+    TEMPLATES = r"""
+options:
+  templates:
+    description:
+      - >-
+        A directory with Jinja templates that yield further Envoy resources. Each C(*.j2) file in it and below it is
+        rendered for every dataplane. What comes out is YAML, one document for each resource, with C(@type); nothing
+        comes out of a template for the dataplanes that it is not meant for.
+      - >-
+        Templates see C(dataplane), C(services), C(target) and C(mesh) and nothing else. What they use and what is not
+        there is an error.
+      - Files whose names begin with C(_) are not rendered, but others may include and import them.
+      - Relative like O(mesh).
+    type: path
 """
 
     FILTER = r"""

@@ -12,6 +12,9 @@ description:
   - >-
     Merges all policies of one kind that apply to a dataplane's traffic to a service, and says for each field which
     policy won.
+  - >-
+    Policies of kind V(MeshProxyPatch) are not merged and are about the whole proxy: for them, the modifications are
+    listed in the order in which they are carried out, and no service is named.
 author:
   - The meshsmith.universal authors (@meshsmith)
 positional: _input, kind, dataplane, service
@@ -20,10 +23,14 @@ options:
     description: The kind of policy, such as V(MeshHealthCheck) or V(MeshRetry).
     type: str
     required: true
+  service:
+    description:
+      - The service that the dataplane talks to, as the value of its tag C(kuma.io/service).
+      - Required for every kind but V(MeshProxyPatch).
+    type: raw
 extends_documentation_fragment:
   - meshsmith.universal._mesh.filter
   - meshsmith.universal._mesh.dataplane
-  - meshsmith.universal._mesh.service
 seealso:
   - module: meshsmith.universal.explain
   - plugin: meshsmith.universal.timeouts
@@ -54,14 +61,21 @@ _value:
     conf:
       description: The merged settings, in the terms of the policy's C(default).
       type: dict
-      returned: always
+      returned: of a kind that is merged
     fields:
       description: >-
         By the path of each field that is set, such as V(http.path): its C(value), the C(policy) it comes from
         (C(kind), C(name), and the place of the field in it: C(file), C(line), C(path)), and the C(losers), in the order
         in which they lost. A loser has the members of a policy, the C(value) that did not apply, and C(why) it did not.
       type: dict
-      returned: always
+      returned: of a kind that is merged
+    modifications:
+      description: >-
+        The modifications of V(MeshProxyPatch), the last one to be carried out at the end: each C(modification) as it is
+        written, and the C(policy) that it is in.
+      type: list
+      elements: dict
+      returned: of V(MeshProxyPatch)
 """
 
 from typing import Any

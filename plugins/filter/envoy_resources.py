@@ -24,6 +24,12 @@ options:
     description: Whether the Envoy of the host has the Kafka filter.
     type: bool
     default: false
+  templates:
+    description:
+      - >-
+        A directory with templates whose resources join those of the dataplane, like
+        O(meshsmith.universal.compile#module:templates).
+    type: path
 extends_documentation_fragment:
   - meshsmith.universal._mesh.filter
   - meshsmith.universal._mesh.dataplane
@@ -64,11 +70,14 @@ def envoy_resources(
     mesh_name: str | None = None,
     root: str = _edge.api.Target().root,
     envoy_has_kafka: bool = False,
+    templates: str | None = None,
 ) -> dict[str, Any]:
     """`{type URL: {name: resource}}` of the dataplane."""
     target = _edge.api.Target(root=str(root), envoy_has_kafka=bool(envoy_has_kafka))
     with _edge.valid_mesh(context, mesh) as loaded:
-        return _edge.api.compile_proxy(loaded.universe, _edge.dataplane_of(loaded, dataplane, mesh_name), target)
+        found = _edge.dataplane_of(loaded, dataplane, mesh_name)
+        own = _edge.own_of(context, loaded, templates, found, target)
+        return _edge.api.compile_proxy(loaded.universe, found, target, own=own)
 
 
 class FilterModule:

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - meshsmith.universal._attributes.controller
   - meshsmith.universal._mesh
   - meshsmith.universal._mesh.hosts
+  - meshsmith.universal._mesh.templates
 attributes:
   check_mode:
     support: full
@@ -48,7 +49,8 @@ options:
     description:
       - >-
         The directory for the artifacts, C(<mesh>/<dataplane>.json), and for C(<mesh>.policies.json), which says which
-        policies took part in which dataplane. Created if needed; only the owner can read what is written there.
+        policies and templates took part in which dataplane. Created if needed; only the owner can read what is written
+        there.
       - Relative like O(mesh).
     type: path
     required: true
@@ -81,6 +83,12 @@ EXAMPLES = r"""
 - name: Say what is new
   ansible.builtin.debug:
     msg: "{{ compiled.releases | dict2items | selectattr('value.changed') | map(attribute='key') | list }}"
+
+- name: Compile the mesh together with Envoy resources of one's own
+  meshsmith.universal.compile:
+    mesh: mesh
+    templates: templates
+    artifacts_dir: artifacts
 
 - name: Compile for the hosts of another group, and note the commit that a pipeline has checked out
   meshsmith.universal.compile:
@@ -121,7 +129,9 @@ releases:
       type: bool
       returned: always
     policies:
-      description: The policies that took part, by kind and precedence, later ones override earlier ones.
+      description: >-
+        The policies that took part, by kind and precedence, later ones override earlier ones, and the templates that
+        yielded something.
       type: list
       elements: str
       returned: always

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - meshsmith.universal._attributes.controller
   - meshsmith.universal._mesh
   - meshsmith.universal._mesh.hosts
+  - meshsmith.universal._mesh.templates
 attributes:
   check_mode:
     support: full

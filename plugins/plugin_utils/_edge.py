@@ -419,6 +419,7 @@ def read_hosts(
                 target=api.Target(
                     root=variables.path("mesh_root") or api.Target().root,
                     envoy_has_kafka=variables.flag("mesh_envoy_has_kafka"),
+                    ipv6=variables.flag("mesh_ipv6", default=True),
                     passthrough_log=variables.path("mesh_passthrough_log") or None,
                 ),
                 networking=networking,
@@ -471,15 +472,15 @@ class _HostVariables:
             return ""
         return value.rstrip("/")
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, default: bool = False) -> bool:
         value = self.get(name)
         if value is None:
-            return False
+            return default
         try:
             return bool(boolean(value))
         except TypeError:
             self._refuse(name, "must be true or false")
-            return False
+            return default
 
 
 # --- artifacts of hosts -----------------------------------------------------------------------------------------------
@@ -718,7 +719,7 @@ class MeshHandle:
     loaded: Loaded
 
 
-class Templates:
+class TeamTemplates:
     """The templates of a directory, and what they yield for the dataplanes of a mesh as the user may see it."""
 
     def __init__(self, given: TemplateFiles, loaded: Loaded) -> None:
@@ -904,8 +905,8 @@ class Fleet:
         return {host.name: dataplane for dataplane, host in self._bound[0].items()}
 
     @cached_property
-    def _templates(self) -> Templates:
-        return Templates(self._template_files, self.loaded)
+    def _templates(self) -> TeamTemplates:
+        return TeamTemplates(self._template_files, self.loaded)
 
     def template_findings(self, dataplanes: Iterable[api.DataplaneId] | None = None) -> list[Finding]:
         """What is wrong with templates and what they yield for these dataplanes, or for all of a mesh without errors.
@@ -1031,7 +1032,7 @@ def own_of(
     if directory is None:
         return []
     given = read_templates(_name("templates", directory), _base_of(context), ambient_loader())
-    rendering = Templates(given, loaded)
+    rendering = TeamTemplates(given, loaded)
     errors = errors_of(rendering.findings({dataplane: target}, every=False))
     if errors:
         raise AnsibleFilterError(f"the templates are not valid: {summary(errors)}")

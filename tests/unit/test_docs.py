@@ -11,7 +11,9 @@ A comment before a block says what the block is:
 | `findings` | all findings of the mesh before it, as text |
 | `finding of: OLD -> NEW` | the findings of the mesh before it with OLD replaced by NEW |
 | `shows: …` | what the compiler says about the mesh before it, see `shown` |
-| `runs` | a playbook, whose plays on localhost are run beside the mesh before it |
+| `runs` | a playbook, whose plays on localhost are run beside the mesh before it, and the templates of the page |
+| `template: FILE` | a template, which is FILE beside the mesh |
+| `finding of template: OLD -> NEW` | what is found in the first template of the page with OLD replaced by NEW |
 """
 
 from __future__ import annotations
@@ -100,11 +102,24 @@ def blocks() -> Iterator[Block]:
 BLOCKS = list(blocks())
 MESHES = [block for block in BLOCKS if block.is_mesh and not block.mark]
 PLAYBOOKS = [block for block in BLOCKS if block.is_playbook]
-MARKS = ("refused", "findings", "finding of", "shows", "runs")
+MARKS = ("refused", "findings", "finding of", "shows", "runs", "template", "finding of template")
 
 
 def marked(mark: str) -> list[Block]:
     return [block for block in BLOCKS if block.mark.partition(":")[0] == mark]
+
+
+def templates_of(page: pathlib.Path) -> dict[str, str]:
+    """The templates of a page by their files."""
+    return {block.mark.partition(": ")[2]: block.text for block in marked("template") if block.page == page}
+
+
+def put_beside(directory: pathlib.Path, block: Block, templates: dict[str, str]) -> None:
+    """Write the mesh before a block, and templates."""
+    for file, text in {block.file: block.mesh, **templates}.items():
+        path = directory / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
 
 
 def relative(page: pathlib.Path) -> str:
@@ -121,10 +136,13 @@ def shown(universe: api.Universe, question: str) -> Any:
         return api.effective(universe, "MeshHealthCheck", *_between(universe, *arguments))["conf"]
     if what in ("circuit_breakers", "health_checks", "timeouts"):
         return getattr(api, what)(universe, *_between(universe, *arguments))
+    name = arguments.pop() if what == "cluster" else ""
     dataplane = api.find_dataplane(universe, *arguments)
     if what == "policies":
         return [f"{one['kind']} {one['name']} ({one['file']})" for one in api.matched_policies(universe, dataplane)]
     resources = api.compile_proxy(universe, dataplane)
+    if what == "cluster":
+        return resources[type_urls.CLUSTER][name]
     if what == "inbound_timeouts":
         found = resources[type_urls.LISTENER].values()
         return {
@@ -204,14 +222,28 @@ def test_playbooks_pass_the_syntax_check(block: Block, tmp_path: pathlib.Path) -
 
 @pytest.mark.parametrize("block", marked("runs"), ids=str)
 def test_playbooks_run_beside_the_mesh_above(block: Block, tmp_path: pathlib.Path) -> None:
-    (tmp_path / "mesh").mkdir()
-    (tmp_path / block.file).write_text(block.mesh)
+    put_beside(tmp_path, block, templates_of(block.page))
     plays = [play for play in yaml.safe_load(block.text) if play["hosts"] == "localhost"]
 
     done = playbook(tmp_path, plays)
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"ok={sum(len(play['tasks']) for play in plays)} " in done.stdout
+
+
+@pytest.mark.parametrize("block", marked("finding of template"), ids=str)
+def test_a_mistake_in_a_template_has_the_finding_that_is_shown(block: Block, tmp_path: pathlib.Path) -> None:
+    old, new = block.mark.partition(": ")[2].split(" -> ")
+    templates = templates_of(block.page)
+    first = next(iter(templates))
+    assert templates[first].count(old) == 1
+    put_beside(tmp_path, block, {**templates, first: templates[first].replace(old, new)})
+    task = {"meshsmith.universal.validate": {"mesh": "mesh", "templates": "templates"}, "register": "validated"}
+    show = {"ansible.builtin.debug": {"msg": "{{ validated.msg.splitlines() }}"}}
+
+    done = playbook(tmp_path, [{"hosts": "localhost", "gather_facts": False, "tasks": [task, show]}])
+
+    assert block.text.strip() in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
@@ -248,7 +280,7 @@ def test_the_page_of_findings_is_the_table_of_codes() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["mesh", "dataplane", "meshtimeout", "meshcircuitbreaker", "meshhealthcheck", "meshretry"]
+    "kind", ["mesh", "dataplane", "meshtimeout", "meshcircuitbreaker", "meshhealthcheck", "meshretry", "meshproxypatch"]
 )
 def test_the_page_of_a_kind_names_every_field(kind: str) -> None:
     text = (ROOT / "docs" / "kinds" / f"{kind}.md").read_text(encoding="utf-8")

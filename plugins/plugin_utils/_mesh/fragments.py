@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from .envoy import cluster, endpoint, files, listener, names, route, type_urls
@@ -80,6 +80,10 @@ class Fragment:
         """Of a resource that no key makes. It is kept as text, which takes less memory than what stands in it."""
         endpoints = files.endpoints(resource) if type_url == type_urls.CLUSTER else None
         return cls(type_url, name, origin, json.loads, json.dumps(resource), endpoints=endpoints, shared=shared)
+
+    def with_listener(self, resource: Mapping[str, Any]) -> Fragment:
+        """The listener with the same routes, and all else as it is in a resource."""
+        return replace(self, build=json.loads, key=json.dumps(resource))
 
     def resource(self) -> dict[str, Any]:
         """The resource in proto3 JSON, with tokens and inline routes."""

@@ -9,7 +9,7 @@ nothing that a modification does looks into texts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from .envoy import type_urls
@@ -111,7 +111,7 @@ class Patches:
         self._policies = policies
         self._matcher = Matcher(policies)
         self._of_selected: dict[tuple[int, ...], Steps] = {}
-        self._outcomes: dict[tuple[Fragment, tuple[Step, ...]], _Outcome] = {}
+        self._outcomes: dict[tuple[object, tuple[Step, ...]], _Outcome] = {}
 
     def select(self, dataplane: Dataplane) -> tuple[Policy, ...]:
         """The policies that select a dataplane, low to high."""
@@ -129,26 +129,39 @@ class Patches:
 
     def outcome(self, fragment: Fragment, steps: tuple[Step, ...]) -> _Outcome:
         """What steps make of a fragment. StepError."""
-        lookup = (fragment, steps)
+        # Many listeners differ in their routes alone.
+        alone = fragment.route is not None and all(map(_leaves_routes_alone, steps))
+        lookup = (fragment.key if alone else fragment, steps)
         found = self._outcomes.get(lookup)
         if found is None:
-            found = self._take(fragment, steps)
+            found = self._take(fragment, steps, alone)
             if fragment.shared:
                 self._outcomes[lookup] = found
-        return found
+        left, taken = found
+        if not alone or left is None or not taken:
+            return _Outcome(left if taken else fragment, taken)
+        return _Outcome(replace(left, route=fragment.route), taken)
 
-    def _take(self, fragment: Fragment, steps: tuple[Step, ...]) -> _Outcome:
+    def _take(self, fragment: Fragment, steps: tuple[Step, ...], alone: bool) -> _Outcome:
+        """With `alone`, the routes of a listener are left out of it."""
         modifications = [step.modification for step in steps]
         type_url, name, origin = fragment.type_url, fragment.name, fragment.origin
+        before = fragment.build(fragment.key) if alone else fragment.resource()
         try:
-            resource, matched = meshproxypatch.patched(fragment.resource(), type_url, name, origin, modifications)
+            resource, matched = meshproxypatch.patched(before, type_url, name, origin, modifications)
         except meshproxypatch.PatchError as error:
             raise StepError(steps[modifications.index(error.modification)], error) from None
         taken = tuple([step for position, step in enumerate(steps) if position in matched])
         self.taken.update(taken)
         if resource is None or not taken:
-            return _Outcome(fragment if resource is not None else None, taken)
+            return _Outcome(None if resource is None else fragment, taken)
+        if alone:
+            return _Outcome(fragment.with_listener(resource), taken)
         return _Outcome(Fragment.whole(type_url, name, origin, resource, fragment.shared), taken)
+
+
+def _leaves_routes_alone(step: Step) -> bool:
+    return meshproxypatch.leaves_routes_alone(step.modification)
 
 
 def _makers(steps: Sequence[Step]) -> tuple[Maker, ...]:

@@ -21,6 +21,7 @@ from .index import Index
 from .model import field_name
 from .model.dataplane import Dataplane
 from .model.policies import Maker
+from .patches import StepError
 from .source import Document
 
 if TYPE_CHECKING:
@@ -270,8 +271,19 @@ def check(compiler: Compiler, dataplane: Dataplane, target: Target, own: Sequenc
         *_taken(own, known),
         *_sockets(own, [*_listening(compiler, dataplane)]),
         *_endpoints(own, known[type_urls.CLUSTER_LOAD_ASSIGNMENT]),
-        *_clusters(own, known[type_urls.CLUSTER]),
+        *_clusters(own, known[type_urls.CLUSTER], lambda: _patched_clusters(compiler, dataplane, target, own)),
     ]
+
+
+def _patched_clusters(
+    compiler: Compiler, dataplane: Dataplane, target: Target, own: Sequence[OwnResource]
+) -> Collection[str]:
+    """The clusters that are there after MeshProxyPatch, which may add some."""
+    try:
+        return compiler.proxy(dataplane, target, own).resources[type_urls.CLUSTER].keys()
+    except StepError:
+        # What is wrong with the policy is told where it is written.
+        return ()
 
 
 def _taken(own: Iterable[OwnResource], known: Mapping[str, Collection[str]]) -> Iterator[Finding]:
@@ -341,13 +353,17 @@ def _endpoints(own: Iterable[OwnResource], known: Collection[str]) -> Iterator[F
             yield one.finding(ENDPOINTS, (), f"no cluster of a template has `type: EDS` and takes '{name}'")
 
 
-def _clusters(own: Sequence[OwnResource], known: Collection[str]) -> Iterator[Finding]:
+def _clusters(
+    own: Sequence[OwnResource], known: Collection[str], patched: Callable[[], Collection[str]]
+) -> Iterator[Finding]:
+    """Routes and TCP proxies that lead nowhere."""
     known = {*known, *(one.name for one in own if one.type_url == type_urls.CLUSTER)}
-    for one in own:
-        for path, name in _references(one.resource):
-            if name not in known:
-                message = f"the dataplane has no cluster '{name}'{did_you_mean(name, known)}"
-                yield one.finding(NO_CLUSTER, path, message)
+    missing = [(one, *place) for one in own for place in _references(one.resource) if place[1] not in known]
+    added = patched() if missing else ()
+    for one, path, name in missing:
+        if name not in added:
+            message = f"the dataplane has no cluster '{name}'{did_you_mean(name, known)}"
+            yield one.finding(NO_CLUSTER, path, message)
 
 
 def _references(resource: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:

@@ -7,6 +7,7 @@ Unlike Kuma, nothing in a `value` is dropped without a word, and what will do no
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -115,6 +116,10 @@ def _value(
     for mistake in mistakes:
         code = UNKNOWN_FIELD if mistake.sort is reading.Sort.UNKNOWN_FIELD else VALUE
         reader.report(code, at, str(mistake), document.position(mistake.path))
+    config = value.get("typedConfig") if part in _FILTERS and not mistakes else None
+    if config and protos.type_name(config["@type"]) in reading.UNDER_VALUE:
+        reader.report(VALUE, at, f"{config['@type']} configures no filter", document.position(("typedConfig",)))
+        return None
     if mistakes:
         return None
     try:
@@ -122,16 +127,17 @@ def _value(
     except protos.NotAMessage as error:
         reader.report(VALUE, at, str(error))
         return None
-    if operation is not Operation.PATCH:
-        for place, problem in constraints.violations(parsed):
-            there = _as_written(document, place)
-            words = f"{format_path(there)}: {problem}" if there else problem
-            reader.report(CONSTRAINT, at, words, document.position(there))
+    if operation is Operation.PATCH:
+        code, problems = NO_EFFECT, _unused(part, value, written.get("match", {}).get("name"))
     else:
-        for place, problem in _unused(part, value, written.get("match", {}).get("name")):
-            there = _as_written(document, place)
-            words = f"{format_path(there)}: {problem}" if there else problem
-            reader.report(NO_EFFECT, at, words, document.position(there))
+        code, problems = CONSTRAINT, constraints.violations(parsed)
+        if part is Part.LISTENER and not value.get("name"):
+            # Envoy could do without, but not tell it from another one when it reads its file again.
+            problems = itertools.chain([(("name",), "must not be empty")], problems)
+    for place, problem in problems:
+        there = _as_written(document, place)
+        words = f"{format_path(there)}: {problem}" if there else problem
+        reader.report(code, at, words, document.position(there))
     return dict(value)
 
 
@@ -190,7 +196,7 @@ def _unused(part: Part, value: Mapping[str, Any], name: str | None) -> Iterator[
         for key, member in value.items():
             if key != "typedConfig" and (key, member) != ("name", name):
                 yield (key,), "has no effect: only typedConfig of a filter is patched"
-        if "typedConfig" not in value:
+        if not value.get("typedConfig"):
             yield (), "has no effect: only typedConfig of a filter is patched"
             return
         message, at = protos.type_name(value["typedConfig"]["@type"]), ("typedConfig",)

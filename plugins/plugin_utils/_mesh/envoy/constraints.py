@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 _Violations = Iterator[tuple[Path, str]]
 
-_ANY = "google.protobuf.Any"
-_DURATION = "google.protobuf.Duration"
-_WRAPPER = re.compile(r"google\.protobuf\.\w+Value\Z")
+_GOOGLE = "google.protobuf."
+_DURATION = _GOOGLE + "Duration"
+_WRAPPER = re.compile(r"google\.protobuf\.(Bool|Bytes|Double|Float|Int32|Int64|String|UInt32|UInt64)Value")
 
 # `well_known_regex`, by whether it is strict.
 _HEADER = {
@@ -97,9 +97,9 @@ def _value(value: Any, field: Any, rules: Any, path: Path) -> _Violations:
         name = field.message_type.full_name
         if name == _DURATION:
             yield from _range(_nanoseconds(value), rules.duration, path, of=_nanoseconds, shown=_seconds)
-        elif _WRAPPER.match(name):
+        elif _WRAPPER.fullmatch(name):
             yield from _scalar(value.value, rules, path)
-        elif name != _ANY and not rules.message.skip:
+        elif not name.startswith(_GOOGLE) and not rules.message.skip:
             yield from violations(value, path)
     elif field.enum_type is not None:
         if rules.enum.defined_only and value not in field.enum_type.values_by_number:

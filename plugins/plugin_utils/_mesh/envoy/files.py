@@ -47,7 +47,7 @@ def split_listener(
     for chain in resource.get("filterChains", ()):
         filters = []
         for one in chain.get("filters", ()):
-            if one["name"] == HTTP_CONNECTION_MANAGER and "routeConfig" in one.get("typedConfig", {}):
+            if one.get("name") == HTTP_CONNECTION_MANAGER and "routeConfig" in one.get("typedConfig", {}):
                 suffix = f"-{len(routes)}" if routes else ""
                 name = file_name(resource["name"] + suffix)
                 config = dict(one["typedConfig"])

@@ -77,8 +77,8 @@ def _connection_log(path: str) -> dict[str, Any]:
         "event": "%ACCESS_LOG_TYPE%",
         "connection": "%CONNECTION_ID%",
         "destination": "%DOWNSTREAM_LOCAL_ADDRESS%",
-        "received": "%BYTES_RECEIVED%",
-        "sent": "%BYTES_SENT%",
+        "received": "%UPSTREAM_WIRE_BYTES_RECEIVED%",
+        "sent": "%UPSTREAM_WIRE_BYTES_SENT%",
         "duration": "%DURATION%",
         "flags": "%RESPONSE_FLAGS%",
     }

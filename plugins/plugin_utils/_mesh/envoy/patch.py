@@ -61,14 +61,17 @@ class Change(ABC):
 
     def apply(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """What the change makes of a message of the type `name`, which stays as it is. NotApplicable if it cannot."""
-        if name not in self._fields:
-            self._fields[name] = self.fields(name)
-        fields = self._fields[name]
-        part = {key: value for key, value in message.items() if fields is None or key in fields}
-        lookup = (name, _canonical(part))
-        made = self._made.get(lookup)
-        if made is None:
-            made = self._made[lookup] = _canonical(self.whole(name, part))
+        try:
+            if name not in self._fields:
+                self._fields[name] = self.fields(name)
+            fields = self._fields[name]
+            part = {key: value for key, value in message.items() if fields is None or key in fields}
+            lookup = (name, _canonical(part))
+            made = self._made.get(lookup)
+            if made is None:
+                made = self._made[lookup] = _canonical(self.whole(name, part))
+        except protos.NotAMessage as error:
+            raise NotApplicable(str(error)) from None
         changed: dict[str, Any] = {key: value for key, value in message.items() if key not in part}
         changed.update(json.loads(made))
         return changed
@@ -79,7 +82,7 @@ class Change(ABC):
 
     @abstractmethod
     def whole(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """What the change makes of all that is in a message."""
+        """What the change makes of all that is in a message. NotApplicable or `protos.NotAMessage` if it cannot."""
 
 
 class Merge(Change):
@@ -93,12 +96,9 @@ class Merge(Change):
         return _with_alternatives(protos.descriptor(name), (field.name for field, _value in self._patch.ListFields()))
 
     def whole(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            target = protos.parse(name, message)
-            _merge(target, self._patch)
-            return protos.to_json(target)
-        except protos.NotAMessage as error:
-            raise NotApplicable(str(error)) from None
+        target = protos.parse(name, message)
+        _merge(target, self._patch)
+        return protos.to_json(target)
 
 
 class JsonPatches(Change):
@@ -115,19 +115,13 @@ class JsonPatches(Change):
         return _with_alternatives(protos.descriptor(name), first) if len(first) == len(pointers) else None
 
     def whole(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        try:
-            document: Any = protos.canonical(name, message)
-        except protos.NotAMessage as error:
-            raise NotApplicable(str(error)) from None
+        document: Any = protos.canonical(name, message)
         for step, patch in enumerate(self._patches):
             document = _patched(document, patch, step)
         result, mistakes = reading.read(name, document)
         for mistake in mistakes:
             raise NotApplicable(str(mistake), self._step_of(mistake.path))
-        try:
-            changed = protos.canonical(name, result)
-        except protos.NotAMessage as error:
-            raise NotApplicable(str(error)) from None
+        changed = protos.canonical(name, result)
         for place in _second_thresholds(changed) if name == _CLUSTER else ():
             words = f"{format_path(place)} has the priority of one before it, and Envoy looks at the first one only"
             raise NotApplicable(words, self._step_of(place))

@@ -8,6 +8,7 @@ the packages that they come from. Those of a type stand in the Python package th
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import pkgutil
@@ -59,7 +60,9 @@ def parse(name: str, value: Any) -> Message:
     from google.protobuf import json_format
 
     for type_url in _type_urls(value):
-        descriptor(type_name(type_url))
+        # The parser tells whether it is a type or a text in free JSON.
+        with contextlib.suppress(NotAMessage):
+            descriptor(type_name(type_url))
     try:
         return json_format.ParseDict(value, message(name))
     except (json_format.Error, TypeError, ValueError) as error:

@@ -63,7 +63,7 @@ _TEXTS = {
     "UInt64Value": "a whole number, not below zero",
 }
 # Types whose JSON has no members of their own, so that beside `@type` it stands under `value`.
-_UNDER_VALUE = {_DURATION, *_JSON, *(_GOOGLE + name for name in _TEXTS)}
+UNDER_VALUE = {_DURATION, *_JSON, *(_GOOGLE + name for name in _TEXTS)}
 
 
 def read(name: str, value: Any) -> tuple[Any, list[Mistake]]:
@@ -221,7 +221,7 @@ class _Reading:
             self._wrong((*path, "@type"), f"{error}{hint}")
             return {}
         content = {key: member for key, member in value.items() if key != "@type"}
-        if descriptor.full_name not in _UNDER_VALUE:
+        if descriptor.full_name not in UNDER_VALUE:
             return {"@type": type_url, **self.message(descriptor, content, path)}
         for key in content.keys() - {"value"}:
             self.mistakes.append(Mistake(Sort.UNKNOWN_FIELD, (*path, key), "unknown field; did you mean 'value'?"))

@@ -19,6 +19,7 @@ from ..envoy import parts, protos, type_urls
 from ..envoy.parts import NotThatType
 from ..envoy.patch import Change, JsonPatches, Merge, NotApplicable
 from ..findings import Path, Severity, code
+from ..model import field_name
 from ..model.meshproxypatch import Modification, Operation, Part
 from ..model.target_ref import TargetKind
 
@@ -110,6 +111,9 @@ class Patched(NamedTuple):
 _Resource = dict[str, Any]
 _Tags = Mapping[str, str]
 
+# Where a connection manager can have its routes.
+_ROUTES = {"routeConfig", "rds", "scopedRoutes"}
+
 _FILTERS = (Part.NETWORK_FILTER, Part.HTTP_FILTER)
 
 
@@ -154,6 +158,21 @@ def _adds_resource(modification: Modification) -> bool:
     return modification.operation is Operation.ADD and modification.part is not Part.VIRTUAL_HOST
 
 
+def leaves_routes_alone(modification: Modification) -> bool:
+    """Whether the routes of a listener stay as they are, and where they are, whatever else is modified."""
+    if modification.part is Part.HTTP_FILTER:
+        return True
+    if modification.part is not Part.NETWORK_FILTER or modification.operation is not Operation.PATCH:
+        return False
+    if modification.value is not None:
+        return not _ROUTES & {*modification.value.get("typedConfig", {})}
+    pointers = [
+        pointer for one in modification.json_patches for pointer in (one.path, one.from_) if pointer is not None
+    ]
+    first = {field_name(pointer.split("/")[1]) if "/" in pointer else "" for pointer in pointers}
+    return not first & {"", *_ROUTES}
+
+
 def patched(
     resource: Mapping[str, Any], type_url: str, key: str, origin: str, modifications: Sequence[Modification]
 ) -> Patched:
@@ -184,14 +203,14 @@ def addition(modification: Modification) -> tuple[str, str, dict[str, Any]] | No
         return None
     type_url = type_urls.CLUSTER if modification.part is Part.CLUSTER else type_urls.LISTENER
     resource = _value(modification)
-    return type_url, resource.get("name", ""), resource
+    return type_url, resource["name"], resource
 
 
 def _carried_out(modification: Modification, key: str, resource: _Resource) -> _Resource | None:
     """The resource itself where the modification matches nothing of it."""
     try:
         if modification.part in (Part.CLUSTER, Part.LISTENER):
-            return None if modification.operation is Operation.REMOVE else _patch(modification, resource)
+            return None if modification.operation is Operation.REMOVE else _patch_resource(modification, resource)
         if modification.part is Part.VIRTUAL_HOST:
             route_configuration = modification.match.route_configuration_name
             return parts.edit_virtual_hosts(resource, route_configuration, lambda items: _edit(modification, items))
@@ -229,20 +248,28 @@ def _patch(modification: Modification, message: _Resource) -> _Resource:
     return _change(modification).apply(MESSAGES[modification.part], message)
 
 
+def _patch_resource(modification: Modification, resource: _Resource) -> _Resource:
+    changed = _patch(modification, resource)
+    if "name" not in changed:
+        # Merging takes no name away.
+        raise NotApplicable("it would be left without a name", len(modification.json_patches) - 1)
+    return changed
+
+
 def _patch_filter(modification: Modification, one: _Resource) -> _Resource:
     """Of a filter, its configuration alone is patched."""
     config = one.get("typedConfig")
     if modification.value is not None:
         configured = modification.value.get("typedConfig")
-        if configured is None:
+        if not configured:
             return dict(one)
-        if config is None:
+        if not config:
             rest = {key: value for key, value in one.items() if key != "configDiscovery"}
             return {**rest, "typedConfig": _value(modification)["typedConfig"]}
         if config["@type"] != configured["@type"]:
             there, said = protos.type_name(config["@type"]), protos.type_name(configured["@type"])
             raise NotApplicable(f"its filter {one.get('name')} is a {there}, the value is a {said}")
-    elif config is None:
+    elif not config:
         raise NotApplicable(f"its filter {one.get('name')} has no typedConfig", 0)
     content = {key: value for key, value in config.items() if key != "@type"}
     changed = _change(modification).apply(protos.type_name(config["@type"]), content)

@@ -54,6 +54,22 @@ def test_it_does_so_for_every_kind(context, site):
     assert found["fields"]["http.numRetries"]["policy"]["line"] == 7
 
 
+def test_of_a_kind_that_is_about_the_whole_proxy_it_lists_modifications(context, site):
+    modification = "{cluster: {operation: Patch, match: {name: backend}, value: 'connect_timeout: 9s'}}"
+    (site / "mesh" / "patch.yaml").write_text(
+        "type: MeshProxyPatch\nmesh: default\nname: patch\nspec:\n  targetRef: {kind: Mesh}\n  default:\n"
+        f"    appendModifications:\n      - {modification}\n"
+    )
+    [found] = effective(context, "mesh", "MeshProxyPatch", "web")["modifications"]
+    assert found["modification"]["cluster"]["value"] == "connect_timeout: 9s"
+    assert (found["policy"]["name"], found["policy"]["line"]) == ("patch", 8)
+
+
+def test_of_every_other_kind_it_needs_a_service(context):
+    with pytest.raises(AnsibleFilterError, match="name one"):
+        effective(context, "mesh", "MeshRetry", "web")
+
+
 def test_without_a_policy_it_is_empty(context):
     found = effective(context, ["mesh/mesh.yaml", "mesh/dataplanes"], "MeshHealthCheck", "web", "backend")
     assert found == {"conf": {}, "fields": {}}

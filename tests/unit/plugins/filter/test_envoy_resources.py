@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.meshsmith.universal.plugins.filter.envoy_resources import FilterModule
 
 envoy_resources = FilterModule().filters()["envoy_resources"]
@@ -39,3 +42,31 @@ def test_kafka_needs_an_envoy_that_has_it(context, site):
         file.write_text(file.read_text().replace("kuma.io/protocol: http", "kuma.io/protocol: kafka"))
     assert kafka_filters(envoy_resources(context, "mesh", "web")) == 0
     assert kafka_filters(envoy_resources(context, "mesh", "web", envoy_has_kafka=True)) > 0
+
+
+OWN = f"""{{% if dataplane.name == 'web' %}}
+"@type": {CLUSTER}
+name: own
+connect_timeout: {{{{ services.backend.endpoints | length }}}}s
+{{% endif %}}
+"""
+
+
+def test_what_templates_yield_is_in_it(context, site):
+    (site / "templates").mkdir()
+    (site / "templates" / "own.yaml.j2").write_text(OWN)
+    found = envoy_resources(context, "mesh", "web", templates="templates")[CLUSTER]["own"]
+    assert found == {"name": "own", "connectTimeout": "2s"}
+    assert "own" not in envoy_resources(context, "mesh", "web")[CLUSTER]
+    assert "own" not in envoy_resources(context, "mesh", "backend-1", templates="templates")[CLUSTER]
+
+
+def test_what_is_wrong_with_templates_fails_it(context, site):
+    (site / "templates").mkdir()
+    (site / "templates" / "own.yaml.j2").write_text(OWN.replace("services.backend", "services.backnd"))
+    message = r"own\.yaml\.j2:4:1: MESH260 there is no 'backnd'; did you mean 'backend'\?"
+    with pytest.raises(AnsibleFilterError, match=message):
+        envoy_resources(context, "mesh", "web", templates="templates")
+    assert "own" not in envoy_resources(context, "mesh", "backend-1", templates="templates")[CLUSTER]
+    with pytest.raises(AnsibleFilterError, match="templates must be a string"):
+        envoy_resources(context, "mesh", "web", templates=["templates"])

@@ -457,13 +457,16 @@ def test_what_compile_must_know_of_a_host_is_in_its_variables():
             "mesh_root": "/srv/mesh/",
             "mesh_envoy_has_kafka": "yes",
             "mesh_passthrough_log": "/var/log/envoy/passthrough.log",
+            "mesh_ipv6": "no",
         },
     )
     hosts, findings = _edge.read_hosts("mesh", variables, DataLoader())
     assert not findings
-    assert [(host.target.root, host.target.envoy_has_kafka, host.target.passthrough_log) for host in hosts] == [
-        ("/etc/envoy/mesh", False, None),
-        ("/srv/mesh", True, "/var/log/envoy/passthrough.log"),
+    assert [host.target for host in hosts] == [
+        _edge.api.Target(root="/etc/envoy/mesh", envoy_has_kafka=False, ipv6=True, passthrough_log=None),
+        _edge.api.Target(
+            root="/srv/mesh", envoy_has_kafka=True, ipv6=False, passthrough_log="/var/log/envoy/passthrough.log"
+        ),
     ]
 
 
@@ -477,6 +480,7 @@ def test_what_compile_must_know_of_a_host_is_in_its_variables():
         ({"mesh_envoy_has_kafka": "perhaps"}, "mesh_envoy_has_kafka"),
         ({"mesh_passthrough_log": "passthrough.log"}, "mesh_passthrough_log"),
         ({"mesh_passthrough_log": True}, "mesh_passthrough_log"),
+        ({"mesh_ipv6": "perhaps"}, "mesh_ipv6"),
         ({"mesh_dataplane_name": ["x"]}, "mesh_dataplane_name"),
         ({"mesh_name": 1}, "mesh_name"),
         ({"mesh_dataplane": AnsibleUndefinedVariable("'nope' is undefined")}, "mesh_dataplane"),

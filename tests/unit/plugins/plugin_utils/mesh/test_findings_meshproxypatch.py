@@ -347,6 +347,13 @@ VALUE: Rows = [
     ),
     # Messages of any type.
     (
+        f"MESH250 {AT}.networkFilter.value: type.googleapis.com/google.protobuf.StringValue configures no filter",
+        value(
+            "networkFilter",
+            "name: a\n▸typedConfig: {'@type': type.googleapis.com/google.protobuf.StringValue, value: b}\n",
+        ),
+    ),
+    (
         (
             f"MESH250 {AT}.networkFilter.value: {ANY_TYPE}: there is no Envoy type envoy.extensions.filters.network"
             ".echo.v3.Eco; did you mean 'envoy.extensions.filters.network.echo.v3.Echo'?"
@@ -381,6 +388,10 @@ NO_EFFECT: Rows = [
         value("networkFilter", "▸name: a\n"),
     ),
     (
+        f"warning: MESH054 {AT}.networkFilter.value: has no effect: only typedConfig of a filter is patched",
+        value("networkFilter", "▸name: a\ntypedConfig: {}\n"),
+    ),
+    (
         f"warning: MESH054 {AT}.networkFilter.value: name: has no effect: only typedConfig of a filter is patched",
         value("networkFilter", f"▸name: b\ntypedConfig: {{'@type': {TYPE}.network.echo.v3.Echo}}\n"),
     ),
@@ -401,6 +412,10 @@ ADDED: Rows = [
     (
         f"MESH251 {AT}.cluster.value: name: must not be empty",
         value("cluster", "▸type: STATIC\n", "Add", ""),
+    ),
+    (
+        f"MESH251 {AT}.listener.value: name: must not be empty",
+        value("listener", "▸bindToPort: true\n", "Add", ""),
     ),
     (
         f"MESH251 {AT}.cluster.value: connect_timeout: must be greater than 0s",
@@ -534,6 +549,10 @@ def patched(members: str) -> str:
 
 
 APPLIED: Rows = [
+    (
+        f"MESH254 {AT}.cluster.jsonPatches[1].path: cannot be applied to web: it would be left without a name",
+        mesh(patched("jsonPatches: [{op: add, path: /altStatName, value: a}, {op: remove, ▸path: /name}]")),
+    ),
     (
         (
             f"MESH254 {AT}.cluster.jsonPatches[0].path: cannot be applied to web: /connectTimeout is not there to be "

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.envoy import type_urls
@@ -20,6 +23,7 @@ from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.model.me
 Load = Callable[..., api.Universe]
 Json = dict[str, Any]
 
+THOROUGH = os.environ.get("HYPOTHESIS_PROFILE") == "ci"
 HCM = "envoy.filters.network.http_connection_manager"
 TCP = "envoy.filters.network.tcp_proxy"
 TYPE = "type.googleapis.com/envoy.extensions.filters"
@@ -250,8 +254,7 @@ def test_filters_are_matched_by_their_listener(part: str, match: Json, matches: 
 
 def test_of_a_filter_its_configuration_alone_is_patched() -> None:
     resource = listener([network_filter(TCP, statPrefix="a"), network_filter("other", statPrefix="a")])
-    value = {**network_filter("renamed", statPrefix="b", idleTimeout="3h"), "isTerminal": True}
-    del value["isTerminal"]
+    value = network_filter("renamed", statPrefix="b", idleTimeout="3h")
 
     after, matched = outcome(
         resource, {"networkFilter": {"operation": "Patch", "match": {"name": TCP}, "value": value}}
@@ -287,8 +290,9 @@ def test_paths_of_json_patches_begin_in_the_configuration_of_the_filter() -> Non
     assert matched == [0, 1]
 
 
-def test_a_filter_without_configuration_gets_that_of_the_value() -> None:
-    resource = listener([{"name": "a", "configDiscovery": {}}])
+@pytest.mark.parametrize("configured", [{}, {"configDiscovery": {}}, {"typedConfig": {}}])
+def test_a_filter_without_configuration_gets_that_of_the_value(configured: Json) -> None:
+    resource = listener([{"name": "a", **configured}])
 
     after, _matched = outcome(
         resource, {"networkFilter": {"operation": "Patch", "match": {"name": "a"}, "value": network_filter("a")}}
@@ -464,3 +468,95 @@ def test_policies_are_there_by_precedence(load_resources: Load) -> None:
     found = universe.indexes["default"].policies["MeshProxyPatch"]
     additions = [meshproxypatch.addition(one) for policy in found for one in policy.modifications]
     assert [one and one[1] for one in additions] == ["a", "b", "c", "d"]
+
+
+# --- whatever is written ----------------------------------------------------------------------------------------------
+
+WEB = {
+    "type": "Dataplane",
+    "mesh": "default",
+    "name": "web-1",
+    "networking": {
+        "address": "192.0.2.1",
+        "inbound": [
+            {
+                "port": 80,
+                "servicePort": 8080,
+                "serviceAddress": "127.0.0.1",
+                "tags": {"kuma.io/service": "web", "kuma.io/protocol": "http"},
+            }
+        ],
+        "outbound": [{"port": 10000, "tags": {"kuma.io/service": "web"}}],
+    },
+}
+ROUTER = "envoy.filters.http.router"
+FIELDS = [
+    *(
+        "name",
+        "typedConfig",
+        "@type",
+        "value",
+        "metadata",
+        "filterMetadata",
+        "connectTimeout",
+        "connect_timeout",
+        "type",
+    ),
+    *("clusterType", "circuitBreakers", "thresholds", "maxRetries", "priority", "filterChains", "filters", "address"),
+    *("routeConfig", "virtualHosts", "httpFilters", "domains", "routes", "match", "prefix", "route", "nothing"),
+]
+TYPES = ("network.tcp_proxy.v3.TcpProxy", "http.router.v3.Router")
+TEXTS = [
+    *(HCM, TCP, ROUTER, "web", "", "1s", "HIGH", "EDS", "*", "5", "\x01", "x/none"),
+    *(f"{TYPE}.{name}" for name in (*TYPES, "network.http_connection_manager.v3.HttpConnectionManager")),
+    *(f"x/google.protobuf.{name}" for name in ("Any", "Duration", "Struct")),
+]
+leaves = st.one_of(st.none(), st.booleans(), st.integers(-1, 2**33), st.just(0.5), st.sampled_from(TEXTS))
+junk = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=4),
+    max_leaves=12,
+)
+pointers = st.lists(st.sampled_from((*FIELDS, "0", "-1", "-", "7")), max_size=4).map(
+    lambda steps: "/".join(["", *steps])
+)
+json_patches = st.fixed_dictionaries(
+    {"op": st.sampled_from(["add", "remove", "replace", "move", "copy"]), "path": pointers},
+    optional={"from": pointers, "value": junk},
+)
+whatever = st.one_of(
+    *(
+        st.fixed_dictionaries(
+            {"operation": st.sampled_from(["Patch", "Remove", *operations])},
+            optional={
+                "match": st.fixed_dictionaries({}, optional={"name": names, "origin": st.just("outbound")}),
+                "value": junk.map(json.dumps) | st.text(max_size=5),
+                "jsonPatches": st.lists(json_patches, max_size=2),
+            },
+        ).map(lambda members, part=part: {part: members})
+        for part, operations, names in (
+            ("cluster", ["Add"], st.just("web")),
+            ("listener", ["Add"], st.just("outbound:127.0.0.1:10000")),
+            ("networkFilter", ["AddFirst", "AddBefore"], st.just(HCM)),
+            ("httpFilter", ["AddLast", "AddAfter"], st.just(ROUTER)),
+            ("virtualHost", ["Add"], st.just("web")),
+        )
+    )
+)
+
+
+@settings(
+    max_examples=2000 if THOROUGH else 200,
+    derandomize=THOROUGH,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+@given(st.lists(whatever, min_size=1, max_size=3))
+def test_whatever_is_written_is_a_finding_or_can_be_compiled(items: list[Json]) -> None:
+    spec = {"targetRef": {"kind": "Mesh"}, "default": {"appendModifications": items}}
+    resource = {"type": "MeshProxyPatch", "mesh": "default", "name": "a", "spec": spec}
+    universe = api.load(documents=[api.document(one, "mesh") for one in (WEB, resource)])
+
+    if not universe.errors:
+        assert api.compile_release(universe, api.DataplaneId("default", "web-1")).document

@@ -236,6 +236,17 @@ def test_a_name_is_looked_for_in_all_templates(load_resources: Load) -> None:
     assert found == ["b.j2:3:1: MESH263 this Listener is also in a.j2:2:1 (dataplane 'backend-1' and 1 other)"]
 
 
+def test_a_cluster_that_a_patch_adds_is_there(load_resources: Load) -> None:
+    text = LISTENER.replace("direct_response: {status: 200}", "route: {cluster: added}")
+    change = {"cluster": {"operation": "Add", "value": "name: added\nconnect_timeout: 1s\n"}}
+    spec = {"targetRef": {"kind": "Mesh"}, "default": {"appendModifications": [change]}}
+    patch = {"type": "MeshProxyPatch", "mesh": "default", "name": "add", "spec": spec}
+
+    [found] = findings(load_resources(*RESOURCES), {"a.j2": text})
+    assert "MESH267" in found
+    assert findings(load_resources(*RESOURCES, patch), {"a.j2": text}) == []
+
+
 def test_a_template_that_yields_nothing_is_told_where_all_dataplanes_are_known(load_resources: Load) -> None:
     universe = load_resources(*RESOURCES)
     texts = {"a.j2": LISTENER, "b.j2": "# nothing\n"}

@@ -179,6 +179,12 @@ MERGES = {
         {"type": "STATIC"},
         {"type": "STATIC"},
     ),
+    "free JSON that looks like a message": (
+        CLUSTER,
+        {"metadata": {"filterMetadata": {"a": {"@type": "b"}}}},
+        {"metadata": {"filterMetadata": {"c": {"@type": "d"}}}},
+        {"metadata": {"filterMetadata": {"a": {"@type": "b"}, "c": {"@type": "d"}}}},
+    ),
     "bytes": (SOURCE, {"inlineBytes": "YQ=="}, {"inlineBytes": "Yg=="}, {"inlineBytes": "Yg=="}),
     "a token in what is there": (
         VIRTUAL_HOST,
@@ -467,7 +473,7 @@ def outcome(change: patch.Change, before: Json, *, whole: bool) -> Json | str:
     """What becomes of a cluster, in Envoy's spelling; the words where nothing does."""
     try:
         after = change.whole(CLUSTER, before) if whole else change.apply(CLUSTER, before)
-    except NotApplicable as error:
+    except (NotApplicable, protos.NotAMessage) as error:
         return str(error)
     return protos.canonical(CLUSTER, after)
 
@@ -588,6 +594,7 @@ CHECK = {"timeout": "1s", "interval": "1s", "unhealthyThreshold": 1, "healthyThr
     ("of", "value", "broken"),
     [
         (CLUSTER, {"name": "a"}, []),
+        (CLUSTER, {"name": "a", "metadata": {"filterMetadata": {"b": {"c": [1, None, {"d": "e"}]}}}}, []),
         (CLUSTER, {}, ["name: must not be empty"]),
         (CLUSTER, {"name": "a", "connectTimeout": "0s"}, ["connectTimeout: must be greater than 0s"]),
         (CLUSTER, {"name": "a", "type": 99}, ["type: must be one of the values that have a name"]),

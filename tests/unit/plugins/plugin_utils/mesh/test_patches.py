@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh import api
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.envoy import type_urls
+from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.kinds import meshproxypatch
 from ansible_collections.meshsmith.universal.plugins.plugin_utils._mesh.proxy import Compiler
 
 Load = Callable[..., api.Universe]
@@ -147,6 +148,66 @@ def test_the_release_names_who_patched_what(load_resources: Load) -> None:
         return {"kind": "MeshProxyPatch", "name": "a", "file": "mesh", "path": path}
 
     assert origins == {"cluster/backend": [origin(1)], "cluster/extra": [origin(0)]}
+
+
+MANAGER = "envoy.filters.network.http_connection_manager"
+MANAGER_TYPE = f"type.googleapis.com/{MANAGER.replace('filters', 'extensions.filters')}.v3.HttpConnectionManager"
+GRPC_STATS = "type.googleapis.com/envoy.extensions.filters.http.grpc_stats.v3.FilterConfig"
+
+
+def network_filter(**members: Any) -> dict[str, Any]:
+    return {"networkFilter": {"operation": "Patch", "match": {"name": MANAGER}, **members}}
+
+
+def typed(**members: Any) -> str:
+    return json.dumps({"name": MANAGER, "typedConfig": {"@type": MANAGER_TYPE, **members}})
+
+
+@pytest.mark.parametrize(
+    ("modification", "alone"),
+    [
+        (network_filter(value=typed(streamIdleTimeout="9s")), True),
+        (network_filter(jsonPatches=[{"op": "add", "path": "/streamIdleTimeout", "value": "9s"}]), True),
+        (network_filter(value=typed(routeConfig={"ignorePortInHostMatching": True})), False),
+        (network_filter(jsonPatches=[{"op": "add", "path": "/routeConfig/name", "value": "mine"}]), False),
+        (network_filter(jsonPatches=[{"op": "copy", "from": "/routeConfig/name", "path": "/serverName"}]), False),
+        (
+            {
+                "httpFilter": {
+                    "operation": "AddFirst",
+                    "value": json.dumps({"name": "stats", "typedConfig": {"@type": GRPC_STATS}}),
+                }
+            },
+            True,
+        ),
+        ({"networkFilter": {"operation": "AddLast", "value": typed(statPrefix="x", routeConfig={"name": "x"})}}, False),
+        ({"virtualHost": {"operation": "Remove", "match": {}}}, False),
+        (
+            {
+                "listener": {
+                    "operation": "Patch",
+                    "match": {},
+                    "value": json.dumps({"per_connection_buffer_limit_bytes": 9}),
+                }
+            },
+            False,
+        ),
+    ],
+)
+def test_routes_that_stay_as_they_are_are_left_out_of_it(
+    load_resources: Load, modification: dict[str, Any], alone: bool
+) -> None:
+    universe = load_resources(*MESH, patch("a", modification))
+    compiler = Compiler(universe.indexes["default"])
+    before = compiler.unpatched(universe.dataplane(WEB), api.Target())[type_urls.LISTENER][LISTENER].fragment
+    after = compiler.proxy(universe.dataplane(WEB), api.Target()).resources[type_urls.LISTENER][LISTENER].fragment
+    [step] = compiler.patches.steps
+
+    assert (after.route is before.route) is alone
+    whole = meshproxypatch.patched(
+        before.resource(), type_urls.LISTENER, LISTENER, "outbound", [step.modification]
+    ).resource
+    assert after.resource() == whole != before.resource()
 
 
 def test_a_patched_listener_still_has_its_routes_in_a_file(load_resources: Load) -> None:
