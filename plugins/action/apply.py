@@ -29,30 +29,16 @@ class ActionModule(ActionBase):
         options = dict(self._task.args)
         if "release" in options:
             raise AnsibleActionFail("release cannot be set: use artifacts_dir or artifact")
-        options["dataplane"] = self._name(options, variables, "dataplane", "mesh_dataplane_name", "inventory_hostname")
-        options["mesh_name"] = self._name(options, variables, "mesh_name", "mesh_name") or "default"
-        path = self._artifact(options)
-        document = _read(path)
-        release = _verified(document, path, options)
+        artifact = _edge.artifact_of_host(options, variables, self._templar.template, self._loader)
+        options.update(dataplane=artifact.dataplane, mesh_name=artifact.mesh)
+        document = artifact.read()
+        release = _verified(document, artifact)
         wanted = {"id": release.id, "digests": release.digests}
 
         result = self._call(options, wanted, variables)
         if result.pop("lacking", False):
             result = self._call(options, dict(wanted, document=self._transfer(document)), variables)
         return result
-
-    def _name(self, options: dict[str, Any], variables: dict[str, Any], option: str, *fallbacks: str) -> str:
-        """An option or, where that is not set, the first of some host variables that is."""
-        values = [options.get(option), *(variables.get(fallback) for fallback in fallbacks)]
-        return str(self._templar.template(next(filter(None, values), "")))
-
-    def _artifact(self, options: dict[str, Any]) -> str:
-        directory, path = options.get("artifacts_dir"), options.get("artifact")
-        if bool(directory) == bool(path):
-            raise AnsibleActionFail("exactly one of artifacts_dir and artifact is required")
-        if directory:
-            path = os.path.join(directory, options["mesh_name"], f"{options['dataplane']}.json")
-        return _edge.resolve(path, _edge.base_directory(self._loader.get_basedir()))
 
     def _call(self, options: dict[str, Any], wanted: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(options, release=wanted)
@@ -72,26 +58,14 @@ class ActionModule(ActionBase):
         return path
 
 
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except FileNotFoundError as reason:
-        raise AnsibleActionFail(
-            f"there is no release {path}: compile the mesh first, and check dataplane and mesh"
-        ) from reason
-    except OSError as reason:
-        raise AnsibleActionFail(f"the release {path} cannot be read: {reason.strerror}") from reason
-
-
-def _verified(document: bytes, path: str, options: dict[str, Any]) -> _release.Release:
+def _verified(document: bytes, artifact: _edge.HostArtifact) -> _release.Release:
     try:
         release = _release.parse(document)
     except _release.DocumentError as reason:
-        raise AnsibleActionFail(f"{path}: {reason}") from reason
-    if (release.mesh, release.dataplane) != (options["mesh_name"], options["dataplane"]):
+        raise AnsibleActionFail(f"{artifact.path}: {reason}") from reason
+    if (release.mesh, release.dataplane) != (artifact.mesh, artifact.dataplane):
         raise AnsibleActionFail(
-            f"{path} is the release of dataplane {release.dataplane} in mesh {release.mesh}, "
-            f"not of {options['dataplane']} in mesh {options['mesh_name']}"
+            f"{artifact.path} is the release of dataplane {release.dataplane} in mesh {release.mesh}, "
+            f"not of {artifact.dataplane} in mesh {artifact.mesh}"
         )
     return release

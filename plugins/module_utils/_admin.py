@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The meshsmith.universal authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Envoy's admin interface over its unix socket: which versions it has applied, and what it refused.
+"""Envoy's admin interface over its unix socket: which versions it has applied, what it refused, what it counts.
 
 Private to this collection.
 """
@@ -96,12 +96,20 @@ class Admin:
         finally:
             connection.close()
 
-    def stats(self):
-        """Return the Stats of now."""
-        status, body = self.get("/stats?filter=" + urllib.parse.quote(_STATS))
+    def stats(self, pattern=_STATS):
+        """Return the Stats of now, of those counters whose name a regular expression finds."""
+        return Stats(self._body("/stats", "filter=" + urllib.parse.quote(pattern)))
+
+    def configs(self, resource, pattern):
+        """Return what Envoy says of each `resource` (`dynamic_listeners`) whose name a regular expression finds."""
+        query = f"resource={resource}&name_regex=" + urllib.parse.quote(pattern)
+        return json.loads(self._body("/config_dump", query)).get("configs", [])
+
+    def _body(self, path, query):
+        status, body = self.get(f"{path}?{query}")
         if status != 200:
-            raise AdminError(f"Envoy's admin interface {self.path} answers {status} to /stats")
-        return Stats(body)
+            raise AdminError(f"Envoy's admin interface {self.path} answers {status} to {path}")
+        return body
 
     def running(self):
         """Say whether an Envoy listens; raise AdminError when it hangs."""

@@ -275,7 +275,7 @@ def _preview(host, release):
         left_out.append(f"Envoy's check of the release: {reason}")
     else:
         _watches.check(checker.user, release, host.live_files(running))
-        _check_event_logs(checker.user, release)
+        _check_logs(checker.user, release)
         _check(checker, release)
     if settings.unit is not None:
         try:
@@ -314,23 +314,23 @@ def _check(checker, release):
         raise _in_the_users_words("Envoy refuses the release", release, refusal) from refusal
 
 
-def _check_event_logs(user, release):
-    for label, path in _flattened.event_logs(release):
+def _check_logs(user, release):
+    for label, path in _flattened.logs(release):
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
-            problem = f"its event log {path} needs the directory {directory}, which this host does not have"
+            problem = f"its log {path} needs the directory {directory}, which this host does not have"
         elif not user.can_write(path if os.path.exists(path) else directory):
-            problem = f"{user} cannot write its event log {path}"
+            problem = f"{user} cannot write its log {path}"
         else:
             continue
         raise ApplyError(f"{release.describe(label)}: {problem}", resource=label)
 
 
 def _check_sandbox(unit, release):
-    for label, path in _flattened.event_logs(release):
+    for label, path in _flattened.logs(release):
         if not unit.can_write(path):
             raise ApplyError(
-                f"{release.describe(label)}: the sandbox of {unit.name} does not let Envoy write its event log {path}",
+                f"{release.describe(label)}: the sandbox of {unit.name} does not let Envoy write its log {path}",
                 resource=label,
             )
 
@@ -429,7 +429,7 @@ class _Transaction:
             if checker.not_separate is not None:
                 self.left_out.append(f"namespaces of its own for Envoy's check: {checker.not_separate}")
             _watches.check(self.user, self.release, self.host.live_files(running))
-            _check_event_logs(self.user, self.release)
+            _check_logs(self.user, self.release)
             if self.settings.unit is not None:
                 _check_sandbox(self.settings.unit, self.release)
             _check(checker, self.release)

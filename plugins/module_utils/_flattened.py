@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.meshsmith.universal.plugins.module_utils import _release
 from ansible_collections.meshsmith.universal.plugins.module_utils._errors import RefusedError
+
+_FILE_ACCESS_LOG = ".FileAccessLog"
 
 
 def flatten(release, clusters=None, listeners=None):
     """Return the bootstrap of a release with its resources as static ones; `clusters` and `listeners` are indices.
 
-    The admin interface is left out, it belongs to the running Envoy. Event logs go nowhere: a check leaves no file.
+    The admin interface is left out, it belongs to the running Envoy. Logs go nowhere: a check leaves no file.
     """
     bootstrap = {
         key: value for key, value in release.files["bootstrap"].items() if key not in ("admin", "dynamicResources")
@@ -51,7 +54,7 @@ def _file_key(source):
 
 
 def _static_cluster(release, cluster):
-    flat = _without_event_logs(_untyped(cluster))
+    flat = _without_logs(_untyped(cluster))
     if flat.get("type") != "EDS":
         return flat
     source = flat.pop("edsClusterConfig", {}).get("edsConfig")
@@ -77,19 +80,27 @@ def _static_listener(release, listener):
             copy["routeConfig"] = _untyped(content["resources"][0])
         return copy
 
-    return inline(_untyped(listener))
+    return inline(_without_logs(_untyped(listener)))
 
 
-def _without_event_logs(value):
+def _log_member(value):
+    """Return the member of a part of a resource that is the path of a log, None where there is none."""
+    if "eventLogPath" in value:
+        return "eventLogPath"
+    return "path" if str(value.get("@type", "")).endswith(_FILE_ACCESS_LOG) else None
+
+
+def _without_logs(value):
     if isinstance(value, list):
-        return [_without_event_logs(item) for item in value]
+        return [_without_logs(item) for item in value]
     if isinstance(value, dict):
-        return {key: "/dev/null" if key == "eventLogPath" else _without_event_logs(item) for key, item in value.items()}
+        member = _log_member(value)
+        return {key: "/dev/null" if key == member else _without_logs(item) for key, item in value.items()}
     return value
 
 
-def event_logs(release):
-    """Return (label, path) of every event log that a cluster's health checks write."""
+def logs(release):
+    """Return (label, path) of every event log of health checks and every access log that is a file."""
     found = []
 
     def walk(label, value):
@@ -97,12 +108,14 @@ def event_logs(release):
             for item in value:
                 walk(label, item)
         elif isinstance(value, dict):
-            for key, item in value.items():
-                if key == "eventLogPath" and isinstance(item, str) and item:
-                    found.append((label, item))
-                else:
-                    walk(label, item)
+            path = value.get(_log_member(value))
+            # What is below /dev is no file, such as /dev/stdout.
+            if isinstance(path, str) and path and not path.startswith("/dev/"):
+                found.append((label, path))
+            for item in value.values():
+                walk(label, item)
 
-    for cluster in release.files["cds"]["resources"]:
-        walk("cluster/" + cluster["name"], cluster.get("healthChecks", []))
+    for key in ("cds", "lds"):
+        for resource in release.files[key]["resources"]:
+            walk(_release.label(key, resource), resource)
     return found
