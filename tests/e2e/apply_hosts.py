@@ -166,7 +166,7 @@ class Host:
 
     # --- Envoy
 
-    def start(self) -> None:
+    def start(self, *arguments: str) -> None:
         as_user = {"user": USER, "group": GROUP, "extra_groups": ()} if USER else {}
         with (self.base / "envoy.log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -174,6 +174,7 @@ class Host:
                     self.binary,
                     *("--config-path", self.root / "live" / "bootstrap.json", "--log-level", "warning"),
                     *("--reject-unknown-dynamic-fields", "--disable-hot-restart", "--concurrency", "1"),
+                    *arguments,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -482,9 +482,9 @@ def test_event_logs_need_a_place(running: Host) -> None:
     where = "cluster backend .MeshHealthCheck hc in mesh/hc.yaml spec.to.0..default.: "
     missing = running.base / "absent" / "events.log"
     document = running.release(*running.apps, eventLogPath=str(missing))
-    refused(running, document, f"{where}its event log .* needs the directory {missing.parent}")
+    refused(running, document, f"{where}its log .* needs the directory {missing.parent}")
     missing.parent.mkdir(mode=0o755)
-    refused(running, document, f"{where}Envoy's user nobody cannot write its event log")
+    refused(running, document, f"{where}Envoy's user nobody cannot write its log")
     missing.parent.chmod(0o777)
     running.apply(running.release(*running.apps, eventLogPath=str(missing)), check=True)
     assert not missing.exists()
