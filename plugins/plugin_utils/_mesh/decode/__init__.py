@@ -67,8 +67,7 @@ def _decode(reader: Reader, resources: Resources) -> None:
         _decode_kubernetes(reader, value, resources)
     elif _identified(reader, value):
         if reader.kind == "Mesh":
-            mesh = decode_mesh(reader, value)
-            resources.meshes += [mesh] if mesh is not None else []
+            _decode_mesh(reader, value, resources)
         elif reader.kind == "Dataplane":
             dataplane = decode_dataplane(reader, value)
             resources.dataplanes += [dataplane] if dataplane is not None else []
@@ -77,6 +76,11 @@ def _decode(reader: Reader, resources: Resources) -> None:
             resources.virtual_ips += [virtual_ips] if virtual_ips is not None else []
         else:
             _decode_policy(reader, value, resources)
+
+
+def _decode_mesh(reader: Reader, value: dict[str, Any], resources: Resources) -> None:
+    mesh = decode_mesh(reader, value)
+    resources.meshes += [mesh] if mesh is not None else []
 
 
 def _decode_policy(reader: Reader, value: dict[str, Any], resources: Resources) -> None:
@@ -99,6 +103,12 @@ def _decode_kubernetes(reader: Reader, value: dict[str, Any], resources: Resourc
             universal: Any = document.value
             reader.document = document
             _decode_policy(reader, universal, resources)
+    elif reader.kind == "Mesh":
+        document = kubernetes.universal_mesh(reader, value)
+        if document is not None:
+            universal = document.value
+            reader.document = document
+            _decode_mesh(reader, universal, resources)
     elif reader.kind == "Service" and value.get("apiVersion") == service.API_VERSION:
         decoded = service.decode_service(reader, value)
         resources.services += [decoded] if decoded is not None else []

@@ -10,15 +10,16 @@ from typing import Any
 
 from .. import schema
 from ..findings import Path, Severity, code, did_you_mean
-from ..schema import UNSUPPORTED
+from ..schema import UNKNOWN_FIELD, UNSUPPORTED, WRONG_TYPE
 from ..source import Document
+from .envelope import FIELDS
 from .reader import Reader
 
 WRONG_NAMESPACE = code(
     "MESH029",
     Severity.ERROR,
-    "a policy is not in the namespace of the control plane",
-    "Kuma 2.7 takes policies in its own namespace only: kuma-system, or kong-mesh-system.",
+    "a resource is not in the namespace that it belongs to",
+    "Kuma 2.7 takes policies in its own namespace only: kuma-system, or kong-mesh-system. A Mesh is in none.",
 )
 
 API_VERSION = "kuma.io/v1alpha1"
@@ -70,6 +71,26 @@ def universal_policy(reader: Reader, value: Mapping[str, Any], schema_name: str)
     if "spec" in value:
         resource["spec"] = _with_defaults(value["spec"], schema.load(schema_name), ("spec",), filled)
     return replace(reader.document, value=resource, moved=_MOVED, filled=frozenset(filled))
+
+
+def universal_mesh(reader: Reader, value: Mapping[str, Any]) -> Document | None:
+    """A Mesh in Universal form, where its fields stand at the top, or None where findings say why not."""
+    if not conforms(reader, value, API_VERSION):
+        return None
+    metadata, spec = value["metadata"], value.get("spec", {})
+    if "namespace" in metadata:
+        reader.report(WRONG_NAMESPACE, ("metadata", "namespace"), "must not be set: a Mesh is in no namespace")
+    if not isinstance(spec, dict):
+        reader.report(WRONG_TYPE, ("spec",), f"must be a mapping, not {schema.type_name(spec)}")
+        return None
+    taken = sorted(FIELDS & spec.keys())
+    for key in taken:
+        reader.report(UNKNOWN_FIELD, ("spec", key), "unknown field")
+    if taken:
+        return None
+    moved = {**_MOVED, **{(key,): ("spec", key) for key in spec}}
+    resource = {"type": "Mesh", "name": metadata["name"], "labels": metadata.get("labels", {}), **spec}
+    return replace(reader.document, value=resource, moved=moved)
 
 
 def _with_defaults(value: Any, shape: Mapping[str, Any], path: Path, filled: set[Path]) -> Any:

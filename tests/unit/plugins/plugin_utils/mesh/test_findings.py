@@ -112,10 +112,10 @@ KINDS: Rows = [
     ("MESH009 type: not supported yet: MeshAccessLog", "name: x\n▸type: MeshAccessLog\n"),
     ("MESH009 type: not supported yet: HealthCheck", "▸type: HealthCheck\nname: x\n"),
     (
-        "MESH009 kind: not supported yet: Mesh in Kubernetes form",
-        "▸kind: Mesh\napiVersion: kuma.io/v1alpha1\n",
+        "MESH009 kind: not supported yet: Dataplane in Kubernetes form",
+        "▸kind: Dataplane\napiVersion: kuma.io/v1alpha1\n",
     ),
-    ("MESH009 kind: not supported yet: Mesh in Kubernetes form", "▸kind: Mesh\nname: default\n"),
+    ("MESH009 kind: not supported yet: Dataplane in Kubernetes form", "▸kind: Dataplane\nname: default\n"),
     ("MESH011 type: must be set", "▸name: x\nmesh: default\n"),
     ("MESH012 type: must be a string, not a list", "▸type: [Mesh]\n"),
 ]

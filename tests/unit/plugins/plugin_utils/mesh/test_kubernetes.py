@@ -222,6 +222,49 @@ def test_a_label_names_the_mesh(load_resources: Load, labels: dict[str, str] | N
     assert selected == {"default": [], "east": [], mesh: [{"kind": "MeshRetry", "name": "a", "file": "mesh"}]}
 
 
+@pytest.mark.parametrize("passthrough", [None, True, False])
+def test_a_mesh_is_the_same_in_both_forms(load_resources: Load, passthrough: bool | None) -> None:
+    outbound = {} if passthrough is None else {"passthrough": passthrough}
+    fields = {"networking": {"outbound": outbound}, "skipCreatingInitialPolicies": ["*"]}
+    one = load_resources({"type": "Mesh", "name": "shop", **fields})
+    metadata = {"name": "shop", "labels": {"team": "a"}, "uid": "1"}
+    other = load_resources(
+        {"apiVersion": "kuma.io/v1alpha1", "kind": "Mesh", "metadata": metadata, "spec": fields, "status": {}}
+    )
+
+    assert list(one.indexes) == list(other.indexes) == ["shop"]
+    assert one.indexes["shop"].passthrough is other.indexes["shop"].passthrough is (passthrough is not False)
+    assert one.indexes["shop"].policies == other.indexes["shop"].policies == {}
+
+
+MESH_RESOURCE = "apiVersion: kuma.io/v1alpha1\nkind: Mesh\nmetadata: {name: default}\n"
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        (
+            "MESH012 spec.networking.outbound.passthrough: must be true or false",
+            MESH_RESOURCE + "spec: {networking: {outbound: {▸passthrough: 5}}}\n",
+        ),
+        ("MESH009 spec.mtls: not supported yet: mutual TLS", MESH_RESOURCE + "spec: {▸mtls: {}}\n"),
+        ("MESH010 spec.networkin: unknown field", MESH_RESOURCE + "spec: {▸networkin: {}}\n"),
+        ("MESH010 spec.name: unknown field", MESH_RESOURCE + "spec: {▸name: x}\n"),
+        ("MESH012 spec: must be a mapping", MESH_RESOURCE + "▸spec: []\n"),
+        (
+            "MESH029 metadata.namespace: must not be set: a Mesh is in no namespace",
+            MESH_RESOURCE.replace("{name: default}", "{name: default, ▸namespace: kuma-system}"),
+        ),
+        ("MESH023 metadata.name: must consist of", MESH_RESOURCE.replace("name: default", "▸name: A")),
+        ("MESH009 apiVersion: not supported: Mesh of this", MESH_RESOURCE.replace("apiVersion: k", "▸apiVersion: l")),
+    ],
+)
+def test_one_mistake_in_a_mesh(load_files: Load, finding: str, text: str) -> None:
+    [found] = map(str, load_files({"mesh.yaml": text.replace(MARK, "")}).findings)
+
+    assert found.startswith(f"mesh.yaml:{place_of(text)}: {finding}")
+
+
 @pytest.mark.parametrize("namespace", [None, "kuma-system", "kong-mesh-system"])
 def test_a_policy_is_in_the_namespace_of_the_control_plane(load_resources: Load, namespace: str | None) -> None:
     policy = kubernetes("MeshRetry", "a", spec(({"tcp": {"maxConnectAttempt": 3}}, None)))
@@ -313,7 +356,7 @@ FINDINGS: list[tuple[str, str]] = [
     ),
     *[
         (f"MESH009 kind: not supported yet: {kind} in Kubernetes form", policy("kind: MeshRetry", f"▸kind: {kind}"))
-        for kind in ("Mesh", "Dataplane", "MeshAccessLog", "HealthCheck")
+        for kind in ("Dataplane", "MeshAccessLog", "HealthCheck")
     ],
     ("MESH008 kind: unknown kind 'MeshRety'; did you mean 'MeshRetry'?", policy("kind: MeshRetry", "▸kind: MeshRety")),
     (
