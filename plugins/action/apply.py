@@ -38,7 +38,19 @@ class ActionModule(ActionBase):
         result = self._call(options, wanted, variables)
         if result.pop("lacking", False):
             result = self._call(options, dict(wanted, document=self._transfer(document)), variables)
+        if result.get("failed"):
+            self._tell_lines(result)
         return result
+
+    def _tell_lines(self, result: dict[str, Any]) -> None:
+        """Add the lines of the policies at fault, where their files are at hand. The release has their paths only."""
+        base = _edge.base_directory(self._loader.get_basedir())
+        for policy in result.get("policies", ()):
+            line = _edge.line_of(policy, base) if policy.get("path") else None
+            if line is not None:
+                policy["line"] = line
+                place = f"{policy['file']} {policy['path']}"
+                result["msg"] = result["msg"].replace(place, f"{policy['file']}:{line} {policy['path']}")
 
     def _call(self, options: dict[str, Any], wanted: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         arguments = dict(options, release=wanted)

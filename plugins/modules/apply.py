@@ -193,7 +193,7 @@ resources:
 policies:
   description: >-
     The policies that took part in the release. On failure, those that made the resource that Envoy refuses, each with
-    its C(path) in the document.
+    its C(path) in the document and, where the file is on the controller, its C(line).
   returned: when the release differs from the former one
   type: list
   elements: dict

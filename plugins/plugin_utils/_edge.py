@@ -186,6 +186,15 @@ def label(path: str, base: str) -> str:
     return relative if len(relative) < len(path) else path
 
 
+def line_of(policy: Mapping[str, str], base: str) -> int | None:
+    """The line of a policy's part that a release names by kind, name, file and path; None where it cannot be found."""
+    try:
+        text = Path(resolve(policy["file"], base)).read_bytes()
+    except OSError:
+        return None
+    return api.line_of(text, policy["kind"], policy["name"], policy["path"])
+
+
 # --- the option `mesh` ------------------------------------------------------------------------------------------------
 
 

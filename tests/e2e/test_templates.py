@@ -91,6 +91,16 @@ class Site:
     def write(self, text: str, file: str = "reports.yaml.j2") -> None:
         (self.templates / file).write_text(text)
 
+    def patch(self, cluster: str, value: str) -> int:
+        """Let a MeshProxyPatch change a cluster; the line of its modification."""
+        change = {"cluster": {"operation": "Patch", "match": {"name": cluster}, "value": value}}
+        spec = {"targetRef": {"kind": "Mesh"}, "default": {"appendModifications": [change]}}
+        policy = {"type": "MeshProxyPatch", "mesh": MESH, "name": "times", "spec": spec}
+        mesh = self.host.base / "mesh.yaml"
+        text = mesh.read_text() + "---\n" + yaml.safe_dump(policy, sort_keys=False)
+        mesh.write_text(text)
+        return text[: text.index("cluster:\n")].count("\n") + 1
+
     def deploy(self, fails: bool = False) -> str:
         """Run the owner's playbook; what it printed."""
         return self.play(str(self.host.base / "site.yml"), fails=fails)
@@ -169,14 +179,19 @@ def test_a_changed_template_is_taken_over_and_a_removed_one_is_gone(running: Sit
 
 
 def test_a_patch_comes_after_templates(running: Site) -> None:
-    change = {"cluster": {"operation": "Patch", "match": {"name": "reports"}, "value": "connect_timeout: 99s\n"}}
-    spec = {"targetRef": {"kind": "Mesh"}, "default": {"appendModifications": [change]}}
-    policy = {"type": "MeshProxyPatch", "mesh": MESH, "name": "patient", "spec": spec}
-    mesh = running.host.base / "mesh.yaml"
-    mesh.write_text(mesh.read_text() + "---\n" + yaml.safe_dump(policy))
+    running.patch("reports", "connect_timeout: 99s")
     running.deploy()
     [cluster] = [one for one in running.host.live()["cds"]["resources"] if one["name"] == "reports"]
     assert cluster["connectTimeout"] == "99s"
+
+
+def test_what_envoy_refuses_of_a_patch_is_told_at_its_line(running: Site) -> None:
+    line = running.patch("reports", "connect_timeout: 0s")
+    words = " ".join(running.deploy(fails=True).split())
+    part = "spec.default.appendModifications[0].cluster"
+    assert f"MeshProxyPatch times in mesh.yaml:{line} {part}" in words
+    assert "connectTimeout: value must be greater than 0s" in words
+    assert running.ask("/") == "backend"
 
 
 MISTAKES = [

@@ -13,7 +13,7 @@ from .decode import decode
 from .envoy import cluster, listener, tokens, type_urls
 from .explain import as_data, destination_as_data, inbounds_as_data, modifications_as_data
 from .explain import text as explanation_text
-from .findings import Finding, Severity, did_you_mean
+from .findings import Finding, Severity, did_you_mean, format_path
 from .kinds import POLICY_KINDS, meshproxypatch
 from .kinds.meshproxypatch import NOT_APPLICABLE
 from .model.dataplane import SERVICE_TAG, Dataplane, Outbound
@@ -42,6 +42,7 @@ __all__ = [
     "find_dataplane",
     "health_checks",
     "host_names",
+    "line_of",
     "load",
     "matched_policies",
     "passthrough",
@@ -209,6 +210,22 @@ def matched_policies(universe: Universe, dataplane: DataplaneId) -> list[dict[st
         {"kind": policy.kind, "name": policy.name, "file": policy.document.file}
         for policy in (*policies, *compiler.patches.select(resource))
     ]
+
+
+def line_of(text: bytes, kind: str, name: str, path: str) -> int | None:
+    """The line at which a part of a policy stands in the text of its file; None where the text does not have it.
+
+    Kind, name and path are those that a release has in its origins.
+    """
+    documents, _findings = source.parse(source.Text("", text))
+    resources, _findings = decode(documents)
+    for policy in resources.policies:
+        if (policy.kind, policy.name) == (kind, name):
+            parts = [item.path for item in (*policy.to, *policy.from_)]
+            parts += [modification.path for modification in policy.modifications]
+            position = next((policy.document.position(one) for one in parts if format_path(one) == path), None)
+            return position[0] if position else None
+    return None
 
 
 def health_checks(
