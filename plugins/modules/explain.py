@@ -289,4 +289,24 @@ findings:
   type: list
   elements: dict
   sample: []
+modifications:
+  description: >-
+    What policies of kind MeshProxyPatch modify in the whole proxy, in the order in which it is carried out: each
+    C(modification) as it is written, and the C(policy) that it is in.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - modification:
+        cluster:
+          operation: Patch
+          match:
+            name: outbound:passthrough:ipv4
+          value: "connect_timeout: 99s"
+      policy:
+        kind: MeshProxyPatch
+        name: patient
+        file: mesh/patches.yaml
+        line: 8
+        path: spec.default.appendModifications[0].cluster
 """
