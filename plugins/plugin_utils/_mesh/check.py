@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from .decode import Resources
@@ -52,6 +53,13 @@ ONE_WAY = code(
     "traffic is redirected in one direction only",
     "Set both redirectPortInbound and redirectPortOutbound; until then Envoy would have to listen at the virtual IPs, "
     "which no host has.",
+)
+
+NOT_REDIRECTED = code(
+    "MESH247",
+    Severity.WARNING,
+    "an outbound is where redirected traffic never gets to",
+    "Take it out and use the virtual IP of the service, or give it an address that the host does not have.",
 )
 
 _ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 -- compared with, never bound
@@ -111,6 +119,12 @@ def _redirection(index: Index, dataplane: Dataplane) -> Iterator[Finding]:
     if bool(ports.redirect_port_inbound) is not bool(ports.redirect_port_outbound):
         missing = "redirectPortInbound" if ports.redirect_port_outbound else "redirectPortOutbound"
         yield _of(dataplane, ONE_WAY, ports.path, f"has no {missing}, so traffic is redirected in one direction only")
+    if dataplane.redirected:
+        own = {dataplane.address, *(inbound.address for inbound in dataplane.inbounds)}
+        for outbound in dataplane.outbounds:
+            if outbound.address in own or ipaddress.ip_address(outbound.address).is_loopback:
+                message = f"cannot be reached: traffic to {outbound.address} stays on the host and is not redirected"
+                yield _of(dataplane, NOT_REDIRECTED, outbound.path, message)
 
 
 def _virtual_ips(index: Index) -> Iterator[Finding]:

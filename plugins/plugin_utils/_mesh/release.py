@@ -84,12 +84,13 @@ class _File(NamedTuple):
 class _Piece(NamedTuple):
     """A fragment in JSON, with tokens. `line` goes into LDS or CDS, `routes` are split off from it into RDS files.
 
-    Endpoints hold no tokens, so their file is complete.
+    Endpoints hold no tokens, so their file is complete. `reads` is the name of those that a cluster finds in a file.
     """
 
     line: bytes
     routes: tuple[tuple[_Name, bytes], ...] = ()
     endpoints: _File | None = None
+    reads: str | None = None
 
 
 def file_name(name: str) -> str:
@@ -128,13 +129,16 @@ class Serialiser:
         origins: list[bytes] = []
         lines: dict[str, list[bytes]] = {type_url: [] for type_url in _SORTS}
         routes: list[tuple[_Name, bytes]] = []
+        read: set[str | None] = set()
         for type_url, named in proxy.resources.items():
             for name in sorted(named):
                 placed = named[name]
                 piece = self._piece(placed.fragment)
                 lines[type_url].append(piece.line)
                 routes += piece.routes
-                if piece.endpoints is not None:
+                read.add(piece.reads)
+                # Envoy would never read those of a cluster that a patch has removed.
+                if piece.endpoints is not None and name in read:
                     made.append(piece.endpoints)
                 if placed.makers:
                     origins += self._origin(placed, piece)
@@ -163,7 +167,8 @@ class Serialiser:
 
     def _serialise(self, fragment: Fragment) -> _Piece:
         if fragment.type_url == type_urls.CLUSTER:
-            return _Piece(template(files.cluster(_typed(fragment.type_url, fragment.resource()), file_name)))
+            cluster = _typed(fragment.type_url, fragment.resource())
+            return _Piece(template(files.cluster(cluster, file_name)), reads=files.endpoints(cluster))
         if fragment.type_url == type_urls.CLUSTER_LOAD_ASSIGNMENT:
             content = canonical(_typed(fragment.type_url, fragment.resource()))
             return _Piece(b"", endpoints=_file(_name(f"eds/{file_name(fragment.name)}"), content))

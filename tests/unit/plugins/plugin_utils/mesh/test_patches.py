@@ -232,6 +232,23 @@ def test_a_cluster_that_looks_for_endpoints_has_a_file_of_them(load_resources: L
     assert [one["clusterName"] for one in files["eds/extra"]["resources"]] == ["extra"]
 
 
+@pytest.mark.parametrize(
+    "modification",
+    [
+        remove("backend"),
+        {"cluster": {"operation": "Patch", "match": {"name": "backend"}, "value": "type: STATIC"}},
+    ],
+)
+def test_endpoints_that_no_cluster_looks_for_are_left_out(load_resources: Load, modification: dict[str, Any]) -> None:
+    universe = load_resources(*MESH, patch("a", modification))
+    files = json.loads(api.compile_release(universe, WEB).document)["files"]
+
+    static = modification["cluster"]["operation"] == "Patch"
+    assert ("eds/backend" in files) is static
+    # Kuma has them all the same.
+    assert "backend" in api.compile_proxy(universe, WEB)[type_urls.CLUSTER_LOAD_ASSIGNMENT]
+
+
 def test_what_applies_in_order(load_resources: Load) -> None:
     universe = load_resources(*MESH, patch("a", connect_timeout(1)), patch("b", remove("extra"), add("extra")))
 

@@ -262,6 +262,22 @@ def test_one_mistake_one_finding(load_files: Load, finding: str, text: str) -> N
     assert found.replace("warning: ", "").startswith(place + finding)
 
 
+@pytest.mark.parametrize(("outbound", "written"), [("127.0.0.1", ""), ("192.0.2.1", "address: 192.0.2.1, ")])
+def test_an_outbound_that_is_not_redirected(load_files: Load, outbound: str, written: str) -> None:
+    text = MESH + f"  outbound:\n  - {{{written}port: 10001, tags: {{kuma.io/service: web}}}}\n"
+    [found] = map(str, load_files({"mesh.yaml": text}).findings)
+
+    place = "mesh.yaml:13:5: warning: MESH247 networking.outbound[0]: "
+    assert found == f"{place}cannot be reached: traffic to {outbound} stays on the host and is not redirected"
+
+
+@pytest.mark.parametrize("address", ["240.0.0.1", "240.0.0.9", "192.0.2.9"])
+def test_an_outbound_that_is_redirected(load_files: Load, address: str) -> None:
+    text = MESH + f"  outbound:\n  - {{address: {address}, port: 10001, tags: {{kuma.io/service: web}}}}\n"
+
+    assert [str(one) for one in load_files({"mesh.yaml": text}).findings] == []
+
+
 def test_no_finding(load_files: Load) -> None:
     off = "type: Mesh\nname: default\nnetworking: {outbound: {passthrough: false}}\n---\n"
 
