@@ -41,6 +41,7 @@ PACKAGES = (
     "curl",
     "dbus",
     "iproute2",
+    "nftables",
     "openssh-server",
     "procps",
     "python3",

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import json
 import pstats
 import random
@@ -264,6 +265,8 @@ def measure(mesh: Path, artifacts: Path, started: float, profile: bool) -> Resou
         universe = api.load(paths=[str(mesh)])
     if universe.errors:
         raise SystemExit("\n".join(map(str, universe.errors)))
+    # As the action does.
+    gc.freeze()
     written = 0
     for dataplane in universe.dataplanes:
         with clock("compile"):

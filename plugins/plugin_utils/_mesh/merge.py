@@ -181,7 +181,8 @@ class Selection:
 
     def merged(self, service: str) -> Merged | None:
         """What the policies say for the service (Kuma: the rule that `Compute` finds); None for nothing."""
-        return self._of(service)[1]
+        # Asked for each outbound of each dataplane: the second lookup is for the first time.
+        return (self._found.get(service) or self._of(service))[1]
 
     def positions(self, service: str) -> tuple[int, ...]:
         """The positions of the layers that concern a service, low to high."""

@@ -19,10 +19,12 @@ class Protocol(Enum):
     TCP = "tcp"
     UNKNOWN = "unknown"
 
-    @property
-    def is_http(self) -> bool:
-        """Whether proxies read the traffic with Envoy's HTTP connection manager."""
-        return self in (Protocol.HTTP, Protocol.HTTP2, Protocol.GRPC)
+    # Part of many keys; members are compared by identity anyhow.
+    __hash__ = object.__hash__
+
+    def __init__(self, tag: str) -> None:
+        # Whether proxies read the traffic with Envoy's HTTP connection manager.
+        self.is_http = tag in ("http", "http2", "grpc")
 
     @classmethod
     def of_tag(cls, tag: str | None) -> Protocol:

@@ -13,10 +13,11 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .envoy import bootstrap, files, tokens, type_urls
-from .fragments import Fragment, Placed, RouteKey
+from .envoy import bootstrap, files, names, tokens, type_urls
+from .fragments import ClusterKey, Fragment, Placed, RouteKey
 from .model.dataplane import Dataplane
 from .model.policies import Maker
 from .proxy import Proxy, Target
@@ -114,8 +115,10 @@ class Serialiser:
         # Fragments may differ in one of the two alone.
         self._listeners: dict[object, bytes] = {}
         self._routes: dict[RouteKey, bytes] = {}
+        # Many clusters and route configurations differ in names alone.
+        self._shapes: dict[object, bytes] = {}
         self._bootstraps: dict[int | None, bytes] = {}
-        self._origins: dict[Placed, list[bytes]] = {}
+        self._told: dict[Placed, tuple[_Piece, list[bytes]]] = {}
         self._by_makers: dict[tuple[Maker, ...], bytes] = {}
         self._by_maker: dict[Maker, bytes] = {}
 
@@ -133,15 +136,14 @@ class Serialiser:
         for type_url, named in proxy.resources.items():
             for name in sorted(named):
                 placed = named[name]
-                piece = self._piece(placed.fragment)
+                piece, told = self._told.get(placed) or self._tell(placed)
                 lines[type_url].append(piece.line)
                 routes += piece.routes
                 read.add(piece.reads)
                 # Envoy would never read those of a cluster that a patch has removed.
                 if piece.endpoints is not None and name in read:
                     made.append(piece.endpoints)
-                if placed.makers:
-                    origins += self._origin(placed, piece)
+                origins += told
         if routes:
             # Filled in together: JSON has no line feeds of its own, so that they can be told apart again.
             filled = fill(b"\n".join([content for _name, content in routes])).split(b"\n")
@@ -149,6 +151,14 @@ class Serialiser:
         made.append(_file(_CDS, fill(_NEXT_LINE.join(lines[type_urls.CLUSTER]))))
         made.append(_file(_LDS, fill(_NEXT_LINE.join(lines[type_urls.LISTENER]))))
         return _release(proxy.dataplane, sorted(made), sorted(origins), revision, sensitive)
+
+    def _tell(self, placed: Placed) -> tuple[_Piece, list[bytes]]:
+        """A resource in JSON, and the lines of its origins."""
+        piece = self._piece(placed.fragment)
+        told = (piece, self._origin(placed, piece) if placed.makers else [])
+        if placed.fragment.shared:
+            self._told[placed] = told
+        return told
 
     def _piece(self, fragment: Fragment) -> _Piece:
         piece = self._pieces.get(fragment)
@@ -166,6 +176,8 @@ class Serialiser:
         return _member(_BOOTSTRAP, hashlib.sha256(content).hexdigest(), content)
 
     def _serialise(self, fragment: Fragment) -> _Piece:
+        if isinstance(fragment.key, ClusterKey):
+            return _Piece(self._cluster(fragment.key), reads=fragment.key.name)
         if fragment.type_url == type_urls.CLUSTER:
             cluster = _typed(fragment.type_url, fragment.resource())
             return _Piece(template(files.cluster(cluster, file_name)), reads=files.endpoints(cluster))
@@ -187,22 +199,37 @@ class Serialiser:
             line = self._listeners[fragment.key] = template(_typed(fragment.type_url, listener))
         return _Piece(line, ((_name(f"rds/{file_name(fragment.name)}"), self._route(fragment.route)),))
 
+    def _cluster(self, key: ClusterKey) -> bytes:
+        stat_name = names.stat(key.name)
+        shape = (key._replace(name=tokens.CLUSTER), stat_name == key.name)
+        text = self._shapes.get(shape)
+        if text is None:
+            resource = _typed(type_urls.CLUSTER, shape[0].fragment().resource())
+            resource["altStatName"] = tokens.STAT_NAME
+            if stat_name == key.name:
+                del resource["altStatName"]
+            text = self._shapes[shape] = template(files.cluster(resource, lambda _name: tokens.FILE))
+        text = _put(text, tokens.CLUSTER, key.name)
+        return _put(_put(text, tokens.STAT_NAME, stat_name), tokens.FILE, file_name(key.name))
+
     def _route(self, key: RouteKey) -> bytes:
         content = self._routes.get(key)
         if content is None:
-            content = self._routes[key] = template(_typed(type_urls.ROUTE_CONFIGURATION, key.resource()))
+            shape = key._replace(service=tokens.SERVICE, cluster=tokens.CLUSTER)
+            text = self._shapes.get(shape)
+            if text is None:
+                text = template(_typed(type_urls.ROUTE_CONFIGURATION, shape.resource()))
+                self._shapes[shape] = text
+            content = _put(_put(text, tokens.SERVICE, key.service), tokens.CLUSTER, key.cluster)
+            self._routes[key] = content
         return content
 
     def _origin(self, placed: Placed, piece: _Piece) -> list[bytes]:
         """Which items of policies made a resource, and the routes that were split off from it."""
-        lines = self._origins.get(placed)
-        if lines is None:
-            labels = [f"{_SORTS[placed.fragment.type_url]}/{placed.fragment.name}"]
-            labels += [f"route/{file.text[len('rds/') :]}" for file, _route in piece.routes]
-            lines = [canonical(label) + b":" + self._makers(placed.makers) for label in labels]
-            if placed.fragment.shared:
-                self._origins[placed] = lines
-        return lines
+        labels = [(_SORTS[placed.fragment.type_url], placed.fragment.name)]
+        labels += [("route", file.text[len("rds/") :]) for file, _route in piece.routes]
+        makers = self._makers(placed.makers)
+        return [b'"%s/%s":%s' % (sort.encode(), _escaped(name), makers) for sort, name in labels]
 
     def _makers(self, makers: tuple[Maker, ...]) -> bytes:
         """What made a resource, in JSON. The cluster, the listener and the routes of a service often have the same."""
@@ -216,6 +243,17 @@ class Serialiser:
         if found is None:
             found = self._by_maker[maker] = canonical(maker._asdict())
         return found
+
+
+def _put(text: bytes, token: str, value: str) -> bytes:
+    """A template with a text in place of a token."""
+    return text.replace(token.encode(), _escaped(value))
+
+
+@lru_cache(maxsize=100_000)
+def _escaped(text: str) -> bytes:
+    """What stands between the quotation marks of a text in JSON."""
+    return canonical(text)[1:-1]
 
 
 def _typed(type_url: str, resource: Mapping[str, Any]) -> dict[str, Any]:

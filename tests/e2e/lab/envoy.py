@@ -99,11 +99,12 @@ class Envoy:
         self.admin = Admin(root / "run" / "admin.sock")
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, binary: Path | None = None, **process: Any) -> None:
+        """`process` is for Popen, and may give it another user."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    envoy_binary(),
+                    binary or envoy_binary(),
                     "--config-path",
                     self.root / "live" / "bootstrap.json",
                     "--reject-unknown-dynamic-fields",
@@ -119,6 +120,7 @@ class Envoy:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                **process,
             )
 
     def wait_ready(self) -> None:

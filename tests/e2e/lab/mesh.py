@@ -226,8 +226,12 @@ class Lab:
         universe = api.load(documents=[api.document(value, file=FILE) for value in self.documents()])
         assert not universe.errors, "\n".join(str(finding) for finding in universe.errors)
         for name, sidecar in self.sidecars.items():
-            target = api.Target(root=str(sidecar.envoy.root))
-            self.releases[name] = api.compile_release(universe, api.find_dataplane(universe, name), target).document
+            found = api.find_dataplane(universe, name)
+            self.releases[name] = api.compile_release(universe, found, self.target(sidecar)).document
+
+    def target(self, sidecar: Sidecar) -> api.Target:
+        """What a release has to know of a host."""
+        return api.Target(root=str(sidecar.envoy.root))
 
     def start(self) -> None:
         """Compile and write every Dataplane, run its Envoy, and make sure that it took the whole release."""

@@ -30,6 +30,10 @@ class _Server(socketserver.ThreadingTCPServer):
     block_on_close = False
     request_queue_size = 128
 
+    def __init__(self, address: tuple[str, int], handler: Any) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Connections that end in the middle are part of the tests; nothing is printed."""
 
@@ -41,6 +45,7 @@ class App(abc.ABC):
         self.address = ""
         self.port = 0
         self.connections = 0
+        self.peers: list[str] = []
         self._server: _Server | None = None
         self._open: set[socket.socket] = set()
 
@@ -50,6 +55,7 @@ class App(abc.ABC):
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 app.connections += 1
+                app.peers.append(self.client_address[0])
                 app._open.add(self.request)
                 try:
                     app.serve(self.request)

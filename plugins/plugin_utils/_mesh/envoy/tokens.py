@@ -21,6 +21,12 @@ NODE_CLUSTER = f"{MARK}node-cluster{MARK}"
 # The directory on the host below which everything lives.
 MESH_ROOT = f"{MARK}mesh-root{MARK}"
 
+# What tells two clusters or route configurations apart that are the same otherwise; releases fill them in first.
+SERVICE = f"{MARK}service{MARK}"
+CLUSTER = f"{MARK}cluster{MARK}"
+STAT_NAME = f"{MARK}stat-name{MARK}"
+FILE = f"{MARK}file{MARK}"
+
 
 def fill(value: Any, values: Mapping[str, str]) -> Any:
     """A copy of a resource with its tokens replaced."""
