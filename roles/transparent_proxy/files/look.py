@@ -41,14 +41,14 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Everything that the rules use, in a table that is only checked.
 PROBE = """\
 table inet meshsmith_probe {
-	chain nat {
-		type nat hook output priority -100; policy accept;
-		fib daddr type local meta skuid 0 tcp dport 1 redirect to :2
-	}
-	chain filter {
-		type filter hook input priority 0; policy accept;
-		tcp dport 1 ct status dnat reject with tcp reset
-	}
+    chain nat {
+        type nat hook output priority -100; policy accept;
+        fib daddr type local meta skuid 0 tcp dport 1 redirect to :2
+    }
+    chain filter {
+        type filter hook input priority 0; policy accept;
+        tcp dport 1 ct status dnat reject with tcp reset
+    }
 }
 """
 FOREIGN = re.compile(r"\b(?:KUMA_MESH|ISTIO)_\w+")
