@@ -17,7 +17,8 @@ def test_prints_a_row_per_mesh() -> None:
 
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if line.split()[0].isdigit() and "." in line]
-    assert [row[0] for row in rows] == ["2", "3", "2", "2"]
+    # Spread, twice the same with a patch, dense, and dense with ports of its own.
+    assert [row[0] for row in rows] == ["2", "3"] * 3 + ["2", "2"]
     for row in rows:
         load, compile_, write, whole, memory, each, size, _ratio = map(float, row[1:])
         assert whole >= load + compile_ + write

@@ -443,6 +443,8 @@ def test_examples_run(site, kind, path):
     (mesh / "mesh.yaml").rename(mesh / "platform" / "mesh.yaml")
     (mesh / "dataplanes").rename(mesh / "shop")
     site.edit("shop/web.yaml", "name: web\n", "name: web-1\n")
+    (site.directory / "templates").mkdir()
+    (site.directory / "templates" / "nothing.yaml.j2").write_text("# nothing\n")
     output = site.play(*tasks, vars={"envoy_directory": str(site.directory)})
     for task in tasks:
         assert f"TASK [{task['name']}]" in output
