@@ -203,7 +203,8 @@ class PassthroughClusterKey(NamedTuple):
         return Fragment(type_urls.CLUSTER, name, "transparent", lambda key: cluster.passthrough(*key), self)
 
 
-Key = ClusterKey | EndpointsKey | OutboundPassthroughKey | InboundPassthroughKey | PassthroughClusterKey
+# Keys of what no policy has a part in before MeshProxyPatch.
+Key = EndpointsKey | OutboundPassthroughKey | InboundPassthroughKey | PassthroughClusterKey
 
 
 def _apply(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from .decode import Resources
 from .envoy.endpoint import Endpoint
@@ -54,13 +55,14 @@ class Index:
         ports = dataplane.transparent_proxying
         if ports is None:
             return list(dataplane.outbounds)
-        virtual = [
-            outbound
-            for service, outbound in self.virtual_outbounds.items()
-            if ports.reachable_services is None or service in ports.reachable_services
-        ]
-        taken = {outbound.address for outbound in self.virtual_outbounds.values()}
-        return virtual + [outbound for outbound in dataplane.outbounds if outbound.address not in taken]
+        virtual = self.virtual_outbounds
+        reachable = virtual.keys() if ports.reachable_services is None else {*ports.reachable_services}
+        found = [outbound for service, outbound in virtual.items() if service in reachable]
+        return found + [outbound for outbound in dataplane.outbounds if outbound.address not in self._virtual_addresses]
+
+    @cached_property
+    def _virtual_addresses(self) -> frozenset[str]:
+        return frozenset(outbound.address for outbound in self.virtual_outbounds.values())
 
     def service(self, name: str) -> Service:
         """A service by name; one that nobody offers has no endpoints and no protocol."""

@@ -63,6 +63,7 @@ class Steps:
                 self._additions.append((position, fragment))
                 self._replaced.setdefault((type_url, name), position)
         self._placed: dict[Placed, Placed | None] = {}
+        self._added: dict[int, Placed | None] = {}
 
     def take(self, clusters: dict[str, Placed], listeners: dict[str, Placed]) -> None:
         """Change the resources of a proxy. StepError."""
@@ -74,12 +75,20 @@ class Steps:
                 elif after is not placed:
                     named[name] = after
         for position, added in self._additions:
-            self._patches.taken.add(self.steps[position])
-            fragment, taken = self._patches.outcome(added, self.steps[position + 1 :])
+            if position not in self._added:
+                self._added[position] = self._addition(position, added)
+            left = self._added[position]
             named = clusters if added.type_url == type_urls.CLUSTER else listeners
             named.pop(added.name, None)
-            if fragment is not None:
-                named[added.name] = Placed(fragment, _makers((self.steps[position], *taken)))
+            if left is not None:
+                named[added.name] = left
+
+    def _addition(self, position: int, added: Fragment) -> Placed | None:
+        """What is left of what a step adds, after those that come later."""
+        step = self.steps[position]
+        self._patches.taken.add(step)
+        fragment, taken = self._patches.outcome(added, self.steps[position + 1 :])
+        return None if fragment is None else Placed(fragment, _makers((step, *taken)))
 
     def _after(self, placed: Placed) -> Placed | None:
         """What is left of a resource; the same where no step concerns it."""

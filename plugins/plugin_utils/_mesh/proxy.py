@@ -126,6 +126,7 @@ class Compiler:
         self._outbounds: dict[tuple[object, ...], Outbounds] = {}
         self._clusters: dict[tuple[object, ...], Placed] = {}
         self._endpoints: dict[Destination, Placed] = {}
+        self._made_by_none: dict[Key, Placed] = {}
         self._fragments: dict[object, Fragment] = {}
         self.patches = Patches(index.policies.get(meshproxypatch.KIND.name, ()))
 
@@ -148,7 +149,7 @@ class Compiler:
         for placed in clusters.values():
             name = placed.fragment.endpoints
             if name is not None and name not in endpoints:
-                endpoints[name] = Placed(self._shared(EndpointsKey(name, ())))
+                endpoints[name] = self._by_itself(EndpointsKey(name, ()))
 
     def unpatched(self, dataplane: Dataplane, target: Target) -> dict[str, dict[str, Placed]]:
         """The resources of a dataplane by type URL and name, as they are before templates and MeshProxyPatch.
@@ -159,8 +160,9 @@ class Compiler:
         endpoints: dict[str, Placed] = {}
         listeners: dict[str, Placed] = {}
         for key in self.passthrough(dataplane, target):
-            fragment = self._shared(key)
-            (clusters if fragment.type_url == type_urls.CLUSTER else listeners)[fragment.name] = Placed(fragment)
+            placed = self._by_itself(key)
+            fragment = placed.fragment
+            (clusters if fragment.type_url == type_urls.CLUSTER else listeners)[fragment.name] = placed
         self._add_inbounds(dataplane, target, clusters, listeners)
         selections = self.select(dataplane)
         bind = not dataplane.redirected
@@ -323,21 +325,25 @@ class Compiler:
         placed = self._clusters.get(lookup)
         if placed is None:
             key = ClusterKey(goal.cluster, service.protocol, applied.on_cluster)
-            placed = self._clusters[lookup] = Placed(self._shared(key), applied.cluster_makers)
+            fragment = self._fragments.get(key)
+            if fragment is None:
+                fragment = self._fragments[key] = key.fragment()
+            placed = self._clusters[lookup] = Placed(fragment, applied.cluster_makers)
         return placed
 
     def _load_assignment(self, goal: Destination, service: Service) -> Placed:
         placed = self._endpoints.get(goal)
         if placed is None:
             key = EndpointsKey(goal.cluster, self._endpoints_of(goal, service))
-            placed = self._endpoints[goal] = Placed(self._shared(key))
+            placed = self._endpoints[goal] = self._by_itself(key)
         return placed
 
-    def _shared(self, key: Key) -> Fragment:
-        fragment = self._fragments.get(key)
-        if fragment is None:
-            fragment = self._fragments[key] = key.fragment()
-        return fragment
+    def _by_itself(self, key: Key) -> Placed:
+        """What no policy has a part in, once for all dataplanes that have it."""
+        placed = self._made_by_none.get(key)
+        if placed is None:
+            placed = self._made_by_none[key] = Placed(key.fragment())
+        return placed
 
     def _in_order(self, dataplane: Dataplane) -> list[tuple[Outbound, Service]]:
         """Outbounds with their services, HTTP first: Kuma's route plugin for HTTP runs before the one for TCP."""
